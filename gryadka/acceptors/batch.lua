@@ -1,0 +1,23 @@
+-- KEYS: the acceptor's own hash, then each request's register, a hash {promised, accepted, value}.
+-- ARGV: the acceptor's identity, then four for each request: kind, ballot, value, promise.
+-- Returns one answer a request. A request that fails answers {"error", why} and leaves the others alone.
+if redis.call("HGET", KEYS[1], "identity") ~= ARGV[1] then
+  return redis.error_reply("IDENTITY this is not the acceptor that it was")
+end
+
+local function answer(register, kind, ballot, value, promise)
+  local fields = redis.call("HMGET", register, "promised", "accepted", "value")
+  local state = {promised = fields[1] or "0:0", accepted = fields[2] or "0:0", value = fields[3]}
+  if kind == "prepare" then
+    return prepare(register, state, ballot)
+  end
+  parts(promise)
+  return accept(register, state, ballot, value, promise)
+end
+
+local answers = {}
+for number = 2, #KEYS do
+  local fine, reply = pcall(answer, KEYS[number], unpack(ARGV, 4 * number - 6, 4 * number - 3))
+  answers[number - 1] = fine and reply or {"error", type(reply) == "table" and reply.err or tostring(reply)}
+end
+return answers

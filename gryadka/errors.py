@@ -1,0 +1,49 @@
+"""Every error that Gryadka raises, told apart by whose fault it is and by what may be believed afterwards.
+
+| error | was the change applied? | what to do |
+|---|---|---|
+| `ChangeRejected` | no: the function refused | look at `.value`, decide anew |
+| `NotApplied` | certainly not | repeat it when you like |
+| `OutcomeUnknown` | perhaps, now or later | read the key, then decide |
+| `ConfigurationError` | nothing was sent | mend the call or the cluster |
+| `AcceptorError` | one server's fault | see to that server; the others go on |
+"""
+
+from __future__ import annotations
+
+
+class GryadkaError(Exception):
+    """The base of all errors below."""
+
+
+class ChangeRejected(GryadkaError):
+    """Raise this inside a change function to refuse; the caller of `change` gets it back.
+
+    `value` is the value that the function saw. It is set by the proposer, once that value is chosen,
+    so a refusal is as good as a read.
+    """
+
+    def __init__(self, message: str = "the change function refused", value: object = None) -> None:
+        super().__init__(message)
+        self.value = value
+
+
+class NotApplied(GryadkaError):
+    """The change certainly had no effect and never will: it is safe to repeat."""
+
+
+class OutcomeUnknown(GryadkaError):
+    """The change may have been applied, or may be later: read before you repeat."""
+
+
+class ConfigurationError(GryadkaError):
+    """The cluster, the quorums or the call cannot work as they are; nothing was sent."""
+
+
+class AcceptorError(GryadkaError):
+    """One acceptor could not answer. `acceptor` is its name, `reason` says why and what to change."""
+
+    def __init__(self, acceptor: str, reason: str) -> None:
+        super().__init__(f"{acceptor}: {reason}")
+        self.acceptor = acceptor
+        self.reason = reason

@@ -1,0 +1,316 @@
+"""The proposer: `await proposer.change(key, f)`, and nothing else that changes a register.
+
+This is the only driver of rounds. It owns what the pure rules leave out: chance, time, the queue of each
+register, and the cache that saves a round trip. What it has to get right:
+
+1. A ballot is used once. The counter only grows, past every ballot it meets or gives away, and a
+   proposer's id is its own: a new `Proposer` is a new id.
+2. Once an accept was sent, it may take effect at any later time, whoever refused it. So it is never
+   repeated blindly; see `_proposal`.
+3. Changes that wait for one register share a round, and each caller still gets its own outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Self
+
+from gryadka.acceptors import Acceptor
+from gryadka.errors import ChangeRejected, ConfigurationError, NotApplied, OutcomeUnknown
+from gryadka.protocol.acceptor import MAX_COUNTER, Ballot, Conflict, Message, Promise, Reply
+from gryadka.protocol.configuration import Configuration
+from gryadka.protocol.round import Round, Status
+from gryadka.protocol.value import Value, decode, encode
+from gryadka.trace import Event, Kind, Observe
+
+CACHE_SIZE = 10_000
+
+Change = Callable[[Value], Value]
+"""From a register's value to its next one. Pure: it may run more than once."""
+
+_Letter = tuple[str, Round, Message, asyncio.Future[None]]
+
+# What a caller gets: the JSON text of its new value, or what to raise.
+_Outcome = str | BaseException
+
+
+@dataclass(eq=False)
+class _Caller:
+    """One waiting call of `change`."""
+
+    f: Change
+    outcome: asyncio.Future[_Outcome]
+    sent: bool = False  # an accept that carries this change's effect was sent
+    problem: object = "no quorum answered before the deadline"
+
+    def end(self, outcome: _Outcome) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def give_up(self) -> None:
+        if self.sent:
+            self.end(OutcomeUnknown(f"perhaps applied, perhaps not; read before you repeat ({self.problem})"))
+        elif isinstance(self.problem, ConfigurationError):
+            self.end(self.problem)
+        else:
+            self.end(NotApplied(f"not applied, safe to repeat ({self.problem})"))
+
+
+# What an accept carries, and what each caller gets once it is chosen.
+_Proposal = tuple[str, list[tuple[_Caller, _Outcome]]]
+_Proposals = dict[Ballot, _Proposal]
+
+
+@dataclass(eq=False)
+class Proposer:
+    """Changes registers on a set of acceptors. Any number of proposers may work side by side.
+
+    `acceptors` maps each name in `configuration` to an acceptor. A change may take `timeout_s` seconds
+    unless its call says otherwise; after a lost round it pauses for a random time that grows from the first
+    to the second of `pause_s`. `rng` decides the pauses. `id` is an integer below 2**53 that no proposer
+    ever had, not even this one before a restart: leave it out. `observe` is called with each event. A
+    proposer belongs to one event loop and one process.
+    """
+
+    configuration: Configuration
+    acceptors: Mapping[str, Acceptor]
+    _: KW_ONLY
+    timeout_s: float = 5.0
+    pause_s: tuple[float, float] = (0.002, 0.5)
+    rng: random.Random = field(default_factory=random.SystemRandom)
+    id: int = field(default_factory=lambda: random.SystemRandom().randrange(1, MAX_COUNTER))
+    observe: Observe | None = None
+
+    def __post_init__(self) -> None:
+        if missing := set(self.configuration.acceptors) - set(self.acceptors):
+            raise ConfigurationError(f"the configuration names acceptors that were not given: {sorted(missing)}")
+        self._counter = 0
+        self._begun = 0
+        self._cache: dict[str, Round] = {}  # key -> the last round chosen, whose accepts promised the next
+        self._queues: dict[str, list[_Caller]] = {}  # key -> who waits, while a task serves that register
+        self._outboxes: dict[str, list[_Letter]] = {}  # acceptor -> what this turn of the loop asks of it
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._home: object = None  # the process and event loop that it works in
+
+    @classmethod
+    def from_urls(cls, urls: Iterable[str], *, namespace: str = "gryadka", **options: object) -> Self:
+        """Return a proposer whose acceptors are the Redis servers at these URLs, with majorities.
+
+        `options` are those of `Proposer`. Nothing is sent before the first change.
+        """
+        from gryadka.acceptors.identity import redis_acceptors
+
+        acceptors = redis_acceptors(urls, namespace=namespace)
+        return cls(Configuration.majority(acceptors), acceptors, **options)  # type: ignore[arg-type]
+
+    async def change(self, key: str, f: Change, *, timeout_s: float | None = None) -> Value:
+        """Replace the value of `key` by `f(value)`, and return what is now stored.
+
+        `f` gets its own copy of the value (None if there is none) and returns the next one, as JSON can
+        hold it. It may run more than once, so it must be pure; only what it returns counts. Changes of
+        one key wait for each other, and those that wait together share one round.
+
+        Raises:
+            ChangeRejected: `f` raised it. Its `value` was chosen: the refusal is as good as a read.
+            NotApplied: no effect, now or later. Safe to repeat.
+            OutcomeUnknown: the effect may be there, or come. Read before you repeat.
+            TypeError, ValueError, RecursionError: `f` is not a plain function, or returned what JSON cannot hold.
+            ConfigurationError: nothing was sent; the message says what to mend.
+            Whatever else `f` raises: the value stays as it is, and was chosen.
+        """
+        loop = asyncio.get_running_loop()
+        if self._home not in (None, (os.getpid(), loop)):
+            raise ConfigurationError("this proposer is closed, or another process's or loop's: make a new one")
+        self._home = (os.getpid(), loop)
+        key.encode()  # a key is any text that UTF-8 can hold
+        caller = _Caller(f, loop.create_future())
+        number = self._begun = self._begun + 1
+        self._tell("change-begun", key=key, change=number)
+        if key in self._queues:
+            self._queues[key].append(caller)
+        else:
+            self._queues[key] = [caller]
+            self._spawn(self._serve(key))
+        deadline = loop.call_later(self.timeout_s if timeout_s is None else timeout_s, caller.give_up)
+        try:
+            outcome = await caller.outcome
+        finally:
+            deadline.cancel()
+        note = "applied" if isinstance(outcome, str) else type(outcome).__name__
+        self._tell("change-ended", key=key, change=number, note=note)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return decode(outcome)
+
+    async def close(self) -> None:
+        """End all work and let go of the acceptors. Changes under way end as not applied or unknown."""
+        self._home = "closed"
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for acceptor in self.acceptors.values():
+            await acceptor.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # -- one register's queue ------------------------------------------------------------------------
+
+    async def _serve(self, key: str) -> None:
+        # Serves whoever waits for this register, group by group. Its own task: a caller that is cancelled
+        # must not take the others' round with it.
+        queue = self._queues[key]
+        try:
+            while queue:
+                group, queue[:] = queue[:], []
+                await self._settle(key, group)
+        finally:
+            del self._queues[key]
+            for caller in queue:
+                caller.give_up()
+
+    async def _settle(self, key: str, everyone: list[_Caller]) -> None:
+        # Runs rounds until these changes are chosen, or nobody waits for them any more.
+        proposals: _Proposals = {}  # ballot -> what this group's accept at it carried
+        pause_s, longest_s = self.pause_s
+        try:
+            while group := [caller for caller in everyone if not caller.outcome.done()]:
+                round = await self._prepared(key)
+                if round.status is Status.REACHED:
+                    promise = self._next_ballot()
+                    proposal = self._proposal(round.current(), proposals, group)
+                    if proposal is None:
+                        return
+                    proposals[round.ballot] = proposal
+                    round.propose(proposal[0], promise)
+                    await self._ask(key, round)
+                    if round.status is Status.REACHED:
+                        self._cache[key] = round
+                        if len(self._cache) > CACHE_SIZE:
+                            del self._cache[next(iter(self._cache))]
+                        for caller, outcome in proposal[1]:
+                            caller.end(outcome)
+                        return
+                for caller in group:
+                    caller.problem = round.problem()
+                await asyncio.sleep(self.rng.uniform(0, pause_s))
+                pause_s = min(2 * pause_s, longest_s)
+        finally:
+            for caller in everyone:
+                caller.give_up()
+
+    def _proposal(self, seen: Promise, proposals: _Proposals, group: list[_Caller]) -> _Proposal | None:
+        # What may follow the value `seen`, when accepts of this group may still be under way. Conflicts say
+        # nothing about them: only the highest accepted ballot of a prepare quorum does.
+        if seen.accepted in proposals:
+            return proposals[seen.accepted]  # our own value is the state: choose it again, apply nothing
+        if proposals and seen.accepted > min(proposals) and any(caller.sent for caller in group):
+            return None  # somebody went on, perhaps from our value, perhaps not
+        # Nothing of ours was sent, or all of it is above `seen` and can no longer be chosen.
+        return _apply(seen.value, group)
+
+    # -- rounds --------------------------------------------------------------------------------------
+
+    async def _prepared(self, key: str) -> Round:
+        # The cached round is taken out before it is used: its promised ballot serves one value only.
+        cached = self._cache.pop(key, None)
+        if cached and (following := cached.successor()):
+            return following
+        round = Round(self.configuration, self._next_ballot())
+        await self._ask(key, round)
+        return round
+
+    def _next_ballot(self) -> Ballot:
+        if self._counter >= MAX_COUNTER:
+            raise ConfigurationError("the ballot counter has reached 2**53; these registers need a new namespace")
+        self._counter += 1
+        return Ballot(self._counter, self.id)
+
+    async def _ask(self, key: str, round: Round) -> None:
+        # Sends the round's message and waits until its quorum is reached or missed.
+        loop = asyncio.get_running_loop()
+        answered = loop.create_future()
+        for name in round.quorum.members:
+            outbox = self._outboxes.setdefault(name, [])
+            if not outbox:  # one flush for all that is asked of this acceptor in this turn of the loop
+                loop.call_soon(self._flush, name)
+            outbox.append((key, round, round.message, answered))
+            if self.observe:
+                self._tell("sent", key=key, peer=name, message=round.message)
+        await answered
+
+    def _flush(self, name: str) -> None:
+        self._spawn(self._deliver(name, self._outboxes.pop(name)))
+
+    async def _deliver(self, name: str, letters: list[_Letter]) -> None:
+        replies: Sequence[Reply | Exception]
+        try:
+            replies = await self.acceptors[name].send([(key, message) for key, _, message, _ in letters])
+        except Exception as error:  # whatever goes wrong there is that acceptor's fault: the others go on
+            replies = [error] * len(letters)
+        for (key, round, message, answered), reply in zip(letters, replies, strict=True):
+            if self.observe and isinstance(reply, Exception):
+                self._tell("failed", key=key, peer=name, message=message, note=str(reply))
+            elif self.observe:
+                self._tell("delivered", key=key, peer=name, message=message, reply=reply)
+            if isinstance(reply, Conflict):
+                # `max`, never assignment: a late conflict must not turn the counter back.
+                self._counter = max(self._counter, reply.promised.counter)
+            round.receive(name, message, reply)
+            if not answered.done() and round.status is not Status.WAITING:
+                answered.set_result(None)
+
+    # -- small print ---------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _tell(self, kind: Kind, **parts: Any) -> None:
+        if self.observe:
+            at_s = asyncio.get_running_loop().time()
+            self.observe(Event(kind, at_s, f"proposer-{self.id}", **parts))
+
+
+def _apply(before: str | None, group: Iterable[_Caller]) -> _Proposal | None:
+    # Runs the group's functions one after the other, each on a fresh copy of what the one before it left.
+    # None: nobody is left whose function returned something that can be stored.
+    text = encode(None) if before is None else before
+    outcomes: list[tuple[_Caller, _Outcome]] = []
+    for caller in group:
+        argument = decode(text)
+        try:
+            result = caller.f(argument)
+        except BaseException as error:
+            # Any exception tells of the state, so it is raised only once that state is chosen.
+            if isinstance(error, ChangeRejected):
+                error.value = decode(text)
+            outcomes.append((caller, error))
+            continue
+        try:
+            after = _encode_result(result, argument, text)
+        except (TypeError, ValueError, RecursionError) as error:
+            caller.end(error)
+            continue
+        caller.sent = caller.sent or after != text
+        outcomes.append((caller, after))
+        text = after
+    return (text, outcomes) if outcomes else None
+
+
+def _encode_result(result: Value, argument: Value, before: str) -> str:
+    if asyncio.iscoroutine(result):
+        result.close()
+        raise TypeError("the change function is async; it has to be a plain function that returns the new value")
+    if result is None and argument != decode(before):
+        raise TypeError("the change function changed its argument and returned None; return the new value instead")
+    return encode(result)
