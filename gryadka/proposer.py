@@ -5,8 +5,8 @@ register, and the cache that saves a round trip. What it has to get right:
 
 1. A ballot is used once. The counter only grows, past every ballot it meets or gives away, and a
    proposer's id is its own: a new `Proposer` is a new id.
-2. Once an accept was sent, it may take effect at any later time, whoever refused it. So it is never
-   repeated blindly; see `_proposal`.
+2. Once an accept was sent, it may take effect at any later time, whoever refused it. So its change is
+   never repeated blindly; see `_proposal`.
 3. Changes that wait for one register share a round, and each caller still gets its own outcome.
 """
 
@@ -21,11 +21,11 @@ from typing import Any, Self
 
 from gryadka.acceptors import Acceptor
 from gryadka.errors import ChangeRejected, ConfigurationError, NotApplied, OutcomeUnknown
-from gryadka.protocol.acceptor import MAX_COUNTER, Ballot, Conflict, Message, Promise, Reply
+from gryadka.protocol.acceptor import MAX_COUNTER, Ballot, Conflict, Message, Reply
 from gryadka.protocol.configuration import Configuration
 from gryadka.protocol.round import Round, Status
-from gryadka.protocol.value import Value, decode, encode
-from gryadka.trace import Event, Kind, Observe
+from gryadka.protocol.value import Value, decode, encode, pack, reaches_below, unpack
+from gryadka.trace import Event, Kind, Observe, answered
 
 CACHE_SIZE = 10_000
 
@@ -45,7 +45,7 @@ class _Caller:
     f: Change
     outcome: asyncio.Future[_Outcome]
     sent: bool = False  # an accept that carries this change's effect was sent
-    problem: object = "no quorum answered before the deadline"
+    problem: Exception | str = "no quorum answered before the deadline"
 
     def end(self, outcome: _Outcome) -> None:
         if not self.outcome.done():
@@ -60,9 +60,8 @@ class _Caller:
             self.end(NotApplied(f"not applied, safe to repeat ({self.problem})"))
 
 
-# What an accept carries, and what each caller gets once it is chosen.
-_Proposal = tuple[str, list[tuple[_Caller, _Outcome]]]
-_Proposals = dict[Ballot, _Proposal]
+# What each caller of a group gets, once the accept that brings it is chosen.
+_Outcomes = list[tuple[_Caller, _Outcome]]
 
 
 @dataclass(eq=False)
@@ -86,7 +85,8 @@ class Proposer:
     observe: Observe | None = None
 
     def __post_init__(self) -> None:
-        if missing := set(self.configuration.acceptors) - set(self.acceptors):
+        quorums = self.configuration.prepare.members + self.configuration.accept.members
+        if missing := set(quorums) - set(self.acceptors):
             raise ConfigurationError(f"the configuration names acceptors that were not given: {sorted(missing)}")
         self._counter = 0
         self._begun = 0
@@ -149,10 +149,9 @@ class Proposer:
     async def close(self) -> None:
         """End all work and let go of the acceptors. Changes under way end as not applied or unknown."""
         self._home = "closed"
-        while self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for acceptor in self.acceptors.values():
             await acceptor.close()
 
@@ -179,43 +178,49 @@ class Proposer:
 
     async def _settle(self, key: str, everyone: list[_Caller]) -> None:
         # Runs rounds until these changes are chosen, or nobody waits for them any more.
-        proposals: _Proposals = {}  # ballot -> what this group's accept at it carried
+        sent: dict[Ballot, _Outcomes] = {}  # ballot -> what this group's accept at it would bring
         pause_s, longest_s = self.pause_s
         try:
             while group := [caller for caller in everyone if not caller.outcome.done()]:
                 round = await self._prepared(key)
                 if round.status is Status.REACHED:
                     promise = self._next_ballot()
-                    proposal = self._proposal(round.current(), proposals, group)
-                    if proposal is None:
+                    stored, outcomes = self._proposal(round, sent, group)
+                    if not outcomes:
                         return
-                    proposals[round.ballot] = proposal
-                    round.propose(proposal[0], promise)
+                    sent[round.ballot] = outcomes
+                    round.propose(stored, promise)
                     await self._ask(key, round)
                     if round.status is Status.REACHED:
                         self._cache[key] = round
                         if len(self._cache) > CACHE_SIZE:
                             del self._cache[next(iter(self._cache))]
-                        for caller, outcome in proposal[1]:
+                        for caller, outcome in outcomes:
                             caller.end(outcome)
                         return
                 for caller in group:
                     caller.problem = round.problem()
                 await asyncio.sleep(self.rng.uniform(0, pause_s))
                 pause_s = min(2 * pause_s, longest_s)
+        except ConfigurationError as error:  # repeating cannot mend it
+            for caller in everyone:
+                caller.problem = error
         finally:
             for caller in everyone:
                 caller.give_up()
 
-    def _proposal(self, seen: Promise, proposals: _Proposals, group: list[_Caller]) -> _Proposal | None:
-        # What may follow the value `seen`, when accepts of this group may still be under way. Conflicts say
-        # nothing about them: only the highest accepted ballot of a prepare quorum does.
-        if seen.accepted in proposals:
-            return proposals[seen.accepted]  # our own value is the state: choose it again, apply nothing
-        if proposals and seen.accepted > min(proposals) and any(caller.sent for caller in group):
-            return None  # somebody went on, perhaps from our value, perhaps not
-        # Nothing of ours was sent, or all of it is above `seen` and can no longer be chosen.
-        return _apply(seen.value, group)
+    def _proposal(self, round: Round, sent: dict[Ballot, _Outcomes], group: list[_Caller]) -> tuple[str, _Outcomes]:
+        # What may this round propose, while earlier accepts of this group may still be under way? Conflicts
+        # say nothing about them. The lineage of the state does: an accept of ours that was chosen is part of
+        # it, and one that is not part of it never will be, once a value without it is chosen above it.
+        text, lineage = unpack(round.current().value)
+        own = Ballot(lineage.get(str(self.id), 0), self.id)
+        outcomes: _Outcomes = []
+        if own in sent:
+            outcomes = sent[own]  # choose the state again, and apply nothing
+        elif not any(caller.sent for caller in group) or reaches_below(lineage, min(sent)):
+            text, outcomes = _apply(text, group)
+        return pack(text, lineage, round.ballot), outcomes  # none: nobody can tell, or nothing can be stored
 
     # -- rounds --------------------------------------------------------------------------------------
 
@@ -236,37 +241,34 @@ class Proposer:
 
     async def _ask(self, key: str, round: Round) -> None:
         # Sends the round's message and waits until its quorum is reached or missed.
-        loop = asyncio.get_running_loop()
-        answered = loop.create_future()
+        done = asyncio.get_running_loop().create_future()
         for name in round.quorum.members:
             outbox = self._outboxes.setdefault(name, [])
-            if not outbox:  # one flush for all that is asked of this acceptor in this turn of the loop
-                loop.call_soon(self._flush, name)
-            outbox.append((key, round, round.message, answered))
+            if not outbox:  # one delivery for all that is asked of this acceptor in this turn of the loop
+                self._spawn(self._deliver(name))
+            outbox.append((key, round, round.message, done))
             if self.observe:
                 self._tell("sent", key=key, peer=name, message=round.message)
-        await answered
+        await done
 
-    def _flush(self, name: str) -> None:
-        self._spawn(self._deliver(name, self._outboxes.pop(name)))
-
-    async def _deliver(self, name: str, letters: list[_Letter]) -> None:
+    async def _deliver(self, name: str) -> None:
+        letters = self._outboxes.pop(name)
         replies: Sequence[Reply | Exception]
         try:
             replies = await self.acceptors[name].send([(key, message) for key, _, message, _ in letters])
         except Exception as error:  # whatever goes wrong there is that acceptor's fault: the others go on
             replies = [error] * len(letters)
-        for (key, round, message, answered), reply in zip(letters, replies, strict=True):
-            if self.observe and isinstance(reply, Exception):
-                self._tell("failed", key=key, peer=name, message=message, note=str(reply))
-            elif self.observe:
-                self._tell("delivered", key=key, peer=name, message=message, reply=reply)
+        for (key, round, message, done), reply in zip(letters, replies, strict=True):
+            if self.observe:
+                self._tell(key=key, peer=name, message=message, **answered(reply))
             if isinstance(reply, Conflict):
                 # `max`, never assignment: a late conflict must not turn the counter back.
                 self._counter = max(self._counter, reply.promised.counter)
             round.receive(name, message, reply)
-            if not answered.done() and round.status is not Status.WAITING:
-                answered.set_result(None)
+            if isinstance(reply, ConfigurationError) and not done.done():
+                done.set_exception(reply)
+            elif round.status is not Status.WAITING and not done.done():
+                done.set_result(None)
 
     # -- small print ---------------------------------------------------------------------------------
 
@@ -281,11 +283,9 @@ class Proposer:
             self.observe(Event(kind, at_s, f"proposer-{self.id}", **parts))
 
 
-def _apply(before: str | None, group: Iterable[_Caller]) -> _Proposal | None:
+def _apply(text: str, group: Iterable[_Caller]) -> tuple[str, _Outcomes]:
     # Runs the group's functions one after the other, each on a fresh copy of what the one before it left.
-    # None: nobody is left whose function returned something that can be stored.
-    text = encode(None) if before is None else before
-    outcomes: list[tuple[_Caller, _Outcome]] = []
+    outcomes: _Outcomes = []
     for caller in group:
         argument = decode(text)
         try:
@@ -304,7 +304,7 @@ def _apply(before: str | None, group: Iterable[_Caller]) -> _Proposal | None:
         caller.sent = caller.sent or after != text
         outcomes.append((caller, after))
         text = after
-    return (text, outcomes) if outcomes else None
+    return text, outcomes
 
 
 def _encode_result(result: Value, argument: Value, before: str) -> str:

@@ -95,6 +95,13 @@ Observe = Callable[[Event], None]
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Prepare, Accept, Promise, Accepted, Conflict, State)}
 
 
+def answered(reply: Reply | Exception) -> dict[str, Any]:
+    """Return the parts of an event that say how a message was answered."""
+    if isinstance(reply, Exception):
+        return {"kind": "failed", "note": str(reply)}
+    return {"kind": "delivered", "reply": reply}
+
+
 def state_after(message: Message, reply: Reply | AcceptorError) -> State | None:
     """Return the state that an acceptor has once it says yes; None if it said no, or nothing."""
     if isinstance(message, Prepare) and isinstance(reply, Promise):

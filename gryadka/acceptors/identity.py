@@ -25,9 +25,12 @@ from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from gryadka.acceptors.redis import RedisAcceptor
+from gryadka.acceptors import Acceptor
+from gryadka.acceptors.observed import Observed
+from gryadka.acceptors.redis import RedisAcceptor, script
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError, ConfigurationError
+from gryadka.trace import Observe
 
 Connect = Callable[[], AbstractConnection]
 
@@ -120,21 +123,27 @@ class Introduction:
 
 
 def introduced(
-    connects: Mapping[str, Connect], *, namespace: str = "gryadka", timeout_s: float = 1.0, **options: Any
-) -> dict[str, RedisAcceptor]:
-    """Return an acceptor for each connection, all of one cluster. `options` go to `RedisAcceptor`."""
+    connects: Mapping[str, Connect],
+    *,
+    namespace: str = "gryadka",
+    timeout_s: float = 1.0,
+    observe: Observe | None = None,
+    lua: str | None = None,
+) -> dict[str, Acceptor]:
+    """Return an acceptor for each connection, all of one cluster; see `RedisAcceptor` for the options."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", namespace):
         raise ConfigurationError(f"a namespace is made of letters, digits, '-' and '_'; {namespace!r} is not")
     introduction = Introduction(connects, namespace=namespace, timeout_s=timeout_s)
-    return {
-        name: RedisAcceptor(name, connect, introduction.identity, namespace=namespace, timeout_s=timeout_s, **options)
-        for name, connect in connects.items()
-    }
+    acceptors: dict[str, Acceptor] = {}
+    for name, connect in connects.items():
+        acceptor = RedisAcceptor(name, connect, introduction.identity, namespace, timeout_s, lua or script())
+        acceptors[name] = Observed(name, acceptor, observe) if observe else acceptor
+    return acceptors
 
 
 def redis_acceptors(
     urls: Iterable[str], *, namespace: str = "gryadka", timeout_s: float = 1.0, **options: Any
-) -> dict[str, RedisAcceptor]:
+) -> dict[str, Acceptor]:
     """Return an acceptor for each Redis URL (redis://, rediss://, unix://), named by host and port.
 
     Raises `ConfigurationError` for a URL that cannot be read, or one that is named twice.

@@ -5,14 +5,12 @@ acceptor = MemoryAcceptor("A", prepare=my_prepare, accept=my_accept)
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from gryadka.acceptors import Request
 from gryadka.errors import AcceptorError
 from gryadka.protocol.acceptor import Accept, Prepare, Reply, State, accept, prepare
 from gryadka.protocol.configuration import Configuration
-from gryadka.trace import Event, Observe
 
 PrepareRule = Callable[[State, Prepare], tuple[State, Reply]]
 AcceptRule = Callable[[State, Accept], tuple[State, Reply]]
@@ -24,33 +22,18 @@ class MemoryAcceptor:
     Set `up` to False and it answers nothing, as a dead server would; its registers survive.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        prepare: PrepareRule = prepare,
-        accept: AcceptRule = accept,
-        observe: Observe | None = None,
-    ) -> None:
+    def __init__(self, name: str, *, prepare: PrepareRule = prepare, accept: AcceptRule = accept) -> None:
         self.name = name
         self.states: dict[str, State] = {}
         self.up = True
         self._prepare = prepare
         self._accept = accept
-        self._observe = observe
 
     async def send(self, requests: Sequence[Request]) -> list[Reply | AcceptorError]:
         """Answer each request, in order. Raises `AcceptorError` while `up` is False."""
         if not self.up:
             raise AcceptorError(self.name, "is down")
-        replies: list[Reply | AcceptorError] = []
-        for key, message in requests:
-            replies.append(self.answer(key, message))
-            if self._observe:
-                at_s = asyncio.get_running_loop().time()
-                state = self.states[key]
-                self._observe(Event("state", at_s, self.name, key=key, message=message, state=state))
-        return replies
+        return [self.answer(key, message) for key, message in requests]
 
     def answer(self, key: str, message: Prepare | Accept) -> Reply:
         """Apply one message to the register of `key`, store its new state, and return the reply."""

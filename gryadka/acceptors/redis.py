@@ -24,7 +24,6 @@ from gryadka.acceptors.advice import explain
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError
 from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Promise, Reply, State
-from gryadka.trace import Event, Observe, state_after
 
 RECONNECT_PAUSE_S = 0.05
 
@@ -50,7 +49,6 @@ class RedisAcceptor:
     namespace: str = "gryadka"
     timeout_s: float = 1.0
     lua: str = field(default_factory=script)
-    observe: Observe | None = None
 
     def __post_init__(self) -> None:
         self._wire: Wire | None = None
@@ -68,13 +66,7 @@ class RedisAcceptor:
             arguments += type(message).__name__.lower(), str(message.ballot), *rest
         wire = await self._connected()
         answers = await wire.call("EVALSHA", self._sha, len(keys), *keys, self._identity, *arguments)
-        replies = [self._reply(answer) for answer in answers]
-        if self.observe:
-            at_s = asyncio.get_running_loop().time()
-            for (key, message), reply in zip(requests, replies, strict=True):
-                if state := state_after(message, reply):
-                    self.observe(Event("state", at_s, self.name, key=key, message=message, state=state))
-        return replies
+        return [self._reply(answer) for answer in answers]
 
     async def read(self, key: str) -> State:
         """Return the register's state as the server has it. Raises `AcceptorError`."""

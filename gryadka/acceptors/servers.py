@@ -29,8 +29,8 @@ from typing import Any, Protocol, Self
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
+from gryadka.acceptors import Acceptor
 from gryadka.acceptors.identity import Connect, from_url, introduced
-from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.errors import ConfigurationError
 from gryadka.proposer import Proposer
 from gryadka.protocol.configuration import Configuration
@@ -231,7 +231,7 @@ class LocalCluster:
         self._directory = directory
         self._timeout_s = timeout_s
         self._proposers: list[Proposer] = []
-        self._acceptors: list[RedisAcceptor] = []
+        self._acceptors: list[Acceptor] = []
 
     def __repr__(self) -> str:
         return f"<{len(self._servers)} acceptors: {self.description}>"
@@ -253,8 +253,9 @@ class LocalCluster:
             for number, server in enumerate(self._servers)
         }
 
-    def acceptors(self, **options: Any) -> dict[str, RedisAcceptor]:
-        """Return a fresh acceptor for each server, by name. `options` are those of `RedisAcceptor`."""
+    def acceptors(self, **options: Any) -> dict[str, Acceptor]:
+        """Return a fresh acceptor for each server, by name. `options` are `lua`, another
+        script than ours, and `observe`, which is told of their states."""
         acceptors = introduced(self._connects, timeout_s=self._timeout_s, **options)
         self._acceptors += acceptors.values()
         return acceptors
@@ -279,7 +280,7 @@ class LocalCluster:
 
     async def stop(self) -> None:
         """Close the cluster's proposers and end its servers. Their data is removed."""
-        users: list[Proposer | RedisAcceptor] = [*self._proposers, *self._acceptors]
+        users: list[Proposer | Acceptor] = [*self._proposers, *self._acceptors]
         for user in users:
             await user.close()
         await asyncio.gather(*(server.kill() for server in self._servers))

@@ -67,8 +67,3 @@ class Configuration:
         members = tuple(names)
         quorum = Quorum(members, len(members) // 2 + 1)
         return cls(quorum, quorum)
-
-    @property
-    def acceptors(self) -> tuple[str, ...]:
-        """The names of all acceptors, in the order given."""
-        return tuple(dict.fromkeys(self.prepare.members + self.accept.members))

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
-from gryadka.errors import ConfigurationError
 from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Message, Prepare, Promise, Reply
 from gryadka.protocol.configuration import Configuration, Quorum
 
@@ -92,11 +91,8 @@ class Round:
         following.granted = dict.fromkeys(self.granted, Promise(accept.ballot, accept.value))
         return following
 
-    def problem(self) -> object:
-        """Say what the present phase lacks, and why: a sentence, or the error that no repeating can mend."""
-        for error in self.refused.values():
-            if isinstance(error, ConfigurationError):
-                return error
+    def problem(self) -> str:
+        """Say in a sentence what the present phase lacks, and why."""
         kind = type(self.message).__name__.lower()
         reasons = "; ".join(f"{name} {getattr(said, 'reason', said)}" for name, said in self.refused.items())
         return f"{kind} got {len(self.granted)} of {self.quorum.size} answers: {reasons or 'none yet'}"

@@ -1,12 +1,24 @@
 """Values are JSON: readable in `redis-cli`, the same in every language, and never code.
 
 Absence has one meaning: a register that was never written and one that holds `None` read alike.
+
+*Extension* to the paper: with each value its *lineage* is stored. It maps each proposer that the value
+descends from to the counter of that proposer's latest ballot in the line, so that a proposer whose accept
+got no clear answer can tell whether the present value descends from it:
+
+    {"value": "hello", "lineage": {"17": 4, "23": 6}}
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
+
+from gryadka.protocol.acceptor import Ballot
+
+LINEAGE = 16
+"""How many proposers a lineage names: those with the highest ballots."""
 
 Value = Any
 """None, bool, int, float, text, a list of values, or a dict from text to values."""
@@ -21,9 +33,27 @@ def encode(value: Value) -> str:
     return text
 
 
-def decode(text: str | None) -> Value:
-    """Return a fresh copy of the value; None for a register that holds nothing."""
-    return None if text is None else json.loads(text)
+def decode(text: str) -> Value:
+    """Return a fresh copy of the value."""
+    return json.loads(text)
+
+
+def pack(text: str, lineage: Mapping[str, int], ballot: Ballot) -> str:
+    """Return what an accept at `ballot` stores: a value's JSON text, and its lineage with that ballot added."""
+    longer = {**lineage, str(ballot.proposer): ballot.counter}
+    latest = dict(sorted(longer.items(), key=lambda entry: entry[1])[-LINEAGE:])
+    return f'{{"value":{text},"lineage":{json.dumps(latest)}}}'
+
+
+def unpack(stored: str | None) -> tuple[str, dict[str, int]]:
+    """Return the value's JSON text and lineage; "null" and none for a register that holds nothing."""
+    whole = json.loads(stored or '{"value":null,"lineage":{}}')
+    return encode(whole["value"]), whole["lineage"]
+
+
+def reaches_below(lineage: Mapping[str, int], ballot: Ballot) -> bool:
+    """Say whether every ancestor above `ballot` is sure to be covered: none was left out, or only older ones."""
+    return len(lineage) < LINEAGE or min(lineage.values()) < ballot.counter
 
 
 def _check_keys(value: Value) -> None:

@@ -1,0 +1,37 @@
+"""An acceptor seen through a glass: each state that its answers reveal is shown to an observer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from gryadka.acceptors import Acceptor, Request
+from gryadka.errors import AcceptorError
+from gryadka.protocol.acceptor import Reply, State
+from gryadka.trace import Event, Observe, state_after
+
+
+class Observed:
+    """Passes everything on to `acceptor`, and tells `observe` of each state that a yes leaves behind."""
+
+    def __init__(self, name: str, acceptor: Acceptor, observe: Observe) -> None:
+        self.name = name
+        self._acceptor = acceptor
+        self._observe = observe
+
+    async def send(self, requests: Sequence[Request]) -> Sequence[Reply | AcceptorError]:
+        """Answer each request, in order."""
+        replies = await self._acceptor.send(requests)
+        at_s = asyncio.get_running_loop().time()
+        for (key, message), reply in zip(requests, replies, strict=True):
+            if state := state_after(message, reply):
+                self._observe(Event("state", at_s, self.name, key=key, message=message, state=state))
+        return replies
+
+    async def read(self, key: str) -> State:
+        """Return the register's state."""
+        return await self._acceptor.read(key)
+
+    async def close(self) -> None:
+        """Close the acceptor."""
+        await self._acceptor.close()
