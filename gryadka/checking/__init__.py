@@ -1,0 +1,1 @@
+"""Verdicts on a protocol: exhaustive exploration, models, history checks, broken protocols."""

