@@ -93,7 +93,7 @@ class Proposer:
         self._cache: dict[str, Round] = {}  # key -> the last round chosen, whose accepts promised the next
         self._queues: dict[str, list[_Caller]] = {}  # key -> who waits, while a task serves that register
         self._outboxes: dict[str, list[_Letter]] = {}  # acceptor -> what this turn of the loop asks of it
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # a set that keeps its order
         self._home: object = None  # the process and event loop that it works in
 
     @classmethod
@@ -274,8 +274,8 @@ class Proposer:
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     def _tell(self, kind: Kind, **parts: Any) -> None:
         if self.observe:
