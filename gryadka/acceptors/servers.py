@@ -336,7 +336,7 @@ def local_cluster(
         )
     program = find_server(server)
     if program == FAKE:
-        if not server:
+        if FAKE not in (server, os.environ.get("GRYADKA_SERVER")):
             warnings.warn("no Redis or Valkey server was found: fakeredis stands in for it", stacklevel=2)
         description = "fakeredis inside this process, no real server: nothing is on a disk"
         return LocalCluster([FakeServer() for _ in range(count)], description, None, timeout_s)
