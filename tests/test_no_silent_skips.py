@@ -49,3 +49,4 @@ def test_a_skip_fails_under_ci_and_only_there(tmp_path: Path, code: str) -> None
 def test_what_is_no_silent_skip_stays_green_under_ci(tmp_path: Path, code: str) -> None:
     done = run_pytest(tmp_path, code, ci="true")
     assert done.returncode == 0, done.stdout
+    assert " failed" not in done.stdout

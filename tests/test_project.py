@@ -111,8 +111,8 @@ def test_help_is_what_make_does_first_and_lists_the_commands() -> None:
 
 def test_readme_has_the_two_commands_and_one_binder_badge() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert re.search(r"^make lab$", readme, re.MULTILINE)
-    assert re.search(r"^make test$", readme, re.MULTILINE)
+    assert re.search(r"^make lab\b", readme, re.MULTILINE)
+    assert re.search(r"^make test\b", readme, re.MULTILINE)
     (repository,) = set(BADGE.findall(readme))
     places = [
         path.relative_to(ROOT).as_posix()
