@@ -84,7 +84,7 @@ def test_a_ballot_is_never_used_for_two_values_whatever_is_lost(seed: int) -> No
         lottery = random.Random(seed)
         fates = ["deliver", "deliver", "lose", "lose reply", "twice"]
         configuration, acceptors = puppets(lambda *_: lottery.choice(fates))
-        two = proposers(2, configuration, acceptors, timeout_s=0.05)
+        two = proposers(2, configuration, acceptors, timeout_s=0.3)
         calls = [two[number % 2].change("k", Appender(str(number))) for number in range(6)]
         await asyncio.gather(*calls, return_exceptions=True)
         values: dict[Ballot, str] = {}
@@ -228,11 +228,11 @@ async def test_at_the_deadline_a_sent_change_is_unknown_and_one_that_was_not_sen
         lambda acceptor, key, message: "lose" if isinstance(message, Accept) else "deliver"
     )
     with pytest.raises(OutcomeUnknown):
-        await proposers(1, configuration, acceptors)[0].change("k", Appender("x"), timeout_s=0.05)
+        await proposers(1, configuration, acceptors)[0].change("k", Appender("x"), timeout_s=0.3)
     for acceptor in acceptors.values():
         acceptor.fate = lambda *_: "lose"
     with pytest.raises(NotApplied):
-        await proposers(1, configuration, acceptors)[0].change("k", Appender("x"), timeout_s=0.05)
+        await proposers(1, configuration, acceptors)[0].change("k", Appender("x"), timeout_s=0.3)
 
 
 async def test_no_accept_is_ever_sent_twice() -> None:
@@ -271,6 +271,54 @@ async def test_a_later_sent_accept_does_not_hide_an_earlier_one() -> None:
     assert await proposer.change("k", read) == ["x"]
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([1, 2, LINEAGE]))
+def test_whatever_the_network_does_no_change_is_lost_and_none_is_applied_twice(
+    seed: int, count: int, lineage: int
+) -> None:
+    """Every acknowledged change is in the final list once, a refused one never, an unknown one at most once,
+    and what each caller was told is how the list once began."""
+
+    async def run() -> None:
+        lottery = random.Random(seed)
+        fates = ["deliver"] * 6 + ["lose", "lose reply", "twice"]
+
+        class Slow(Puppet):
+            async def send(self, requests: Any) -> Any:
+                for _ in range(lottery.randrange(6)):
+                    await asyncio.sleep(0)
+                replies = await super().send(requests)
+                for _ in range(lottery.randrange(6)):
+                    await asyncio.sleep(0)
+                return replies
+
+        acceptors: dict[str, Puppet] = {name: Slow(name, lambda *_: lottery.choice(fates)) for name in "ABC"}
+        several = proposers(count, Configuration.majority("ABC"), acceptors, timeout_s=0.1)
+        marks = [str(number) for number in range(24)]
+
+        async def client(first: int) -> list[Any]:
+            outcomes = []
+            for mark in marks[first::3]:
+                proposer = several[lottery.randrange(count)]
+                (outcome,) = await asyncio.gather(proposer.change("k", Appender(mark)), return_exceptions=True)
+                outcomes.append((mark, outcome))
+            return outcomes
+
+        outcomes = [pair for pairs in await asyncio.gather(*map(client, range(3))) for pair in pairs]
+        fates[:] = ["deliver"]
+        final = await several[0].change("k", read, timeout_s=20) or []
+        for mark, outcome in outcomes:
+            if isinstance(outcome, list):
+                assert final.count(mark) == 1 and outcome == final[: len(outcome)] and outcome[-1] == mark
+            else:
+                assert isinstance(outcome, NotApplied | OutcomeUnknown)
+                assert final.count(mark) <= isinstance(outcome, OutcomeUnknown)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gryadka.protocol.value.LINEAGE", lineage)
+        asyncio.run(run())
+
+
 # -- 3 -----------------------------------------------------------------------------------------------
 
 
@@ -298,7 +346,7 @@ async def test_a_refusal_is_not_reported_when_its_value_could_not_be_chosen() ->
         raise ChangeRejected("no")
 
     with pytest.raises(NotApplied):
-        await proposers(1, configuration, acceptors)[0].change("k", refuse, timeout_s=0.05)
+        await proposers(1, configuration, acceptors)[0].change("k", refuse, timeout_s=0.3)
 
 
 # -- 4 -----------------------------------------------------------------------------------------------
@@ -377,7 +425,7 @@ async def test_in_a_lost_round_a_change_is_unknown_and_a_refusal_or_a_read_is_no
     configuration, acceptors = puppets(
         lambda acceptor, key, message: "lose" if isinstance(message, Accept) else "deliver"
     )
-    proposer = proposers(1, configuration, acceptors, timeout_s=0.05)[0]
+    proposer = proposers(1, configuration, acceptors, timeout_s=0.3)[0]
 
     def refuse(value: Any) -> Any:
         raise ChangeRejected("no")
@@ -420,7 +468,7 @@ async def test_pauses_grow_and_differ() -> None:
             return 0.0
 
     configuration, acceptors = puppets(lambda *_: "lose")
-    proposer = Proposer(configuration, acceptors, pause_s=(0.001, 0.01), rng=Dice(1), timeout_s=0.05)
+    proposer = Proposer(configuration, acceptors, pause_s=(0.001, 0.01), rng=Dice(1), timeout_s=0.3)
     with pytest.raises(NotApplied):
         await proposer.change("k", read)
     assert pauses[:6] == [(0, 0.001), (0, 0.002), (0, 0.004), (0, 0.008), (0, 0.01), (0, 0.01)]

@@ -61,7 +61,7 @@ async def test_changes_go_on_while_a_minority_is_down() -> None:
 
 
 async def test_without_a_quorum_the_change_is_not_applied_and_says_why() -> None:
-    proposer, acceptors = make(lambda acceptor, *_: "lose" if acceptor.name in "AB" else "deliver", timeout_s=0.05)
+    proposer, acceptors = make(lambda acceptor, *_: "lose" if acceptor.name in "AB" else "deliver", timeout_s=0.3)
     with pytest.raises(NotApplied, match=r"safe to repeat.*A the message was lost; B the message was lost"):
         await proposer.change("n", add(1))
     for acceptor in acceptors.values():
