@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from typing import Any, Self
 
+import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
@@ -46,7 +47,7 @@ class Wire:
         `timeout_s` seconds, or the connection fails; in the latter two it may have been carried out.
         """
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        packed = self._connection.pack_command(*command)
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub allows one word only
         self._waiting.append(reply)
         try:
             async with asyncio.timeout(self._timeout_s):
