@@ -27,9 +27,8 @@ __all__ = ["Diagnosis", "Examined", "Facts", "Finding", "Level", "gather", "judg
 SLOW_S = 0.25
 """From here on a round trip, of which a change needs one or two, is called slow."""
 
-# What an acceptor's user has to be allowed to do, and how `advice` says that it is not.
-_NEEDED = "~{namespace}:* +hget +hmget +hset +hsetnx +evalsha +script|load"
-_LACKS_RIGHTS = "does not let this user"
+# What an acceptor's user has to be allowed to do.
+_NEEDED = "~NAMESPACE:* +hget +hmget +hset +hsetnx +evalsha +script|load"
 
 
 class Level(StrEnum):
@@ -80,7 +79,7 @@ class Diagnosis:
 def judge(facts: Sequence[Facts]) -> Diagnosis:
     """Return what these facts mean. Pure."""
     servers = tuple(Examined(server, tuple(_each(server))) for server in facts)
-    return Diagnosis(servers, tuple(_together([server for server in facts if not server.fault])))
+    return Diagnosis(servers, tuple(_together(facts)))
 
 
 def _verdict(findings: Iterable[Finding]) -> Level:
@@ -138,7 +137,7 @@ def _role(facts: Facts) -> Finding:
         return _untold("role", facts, "whether it is a master or a replica", "+info")
     if facts.role != "master":
         words = f"is a replica (role {facts.role}): it follows another server"
-        return Finding("role", Level.UNFIT, words, "name its master; or REPLICAOF NO ONE on an empty server")
+        return Finding("role", Level.UNFIT, words, "name its master in its place")
     if facts.replicas != 0:
         count = "perhaps replicas" if facts.replicas is None else f"{facts.replicas} replica(s)"
         words = f"is a master with {count}, which lag behind it"
@@ -185,16 +184,14 @@ def _eviction(facts: Facts) -> Finding:
 
 
 def _password(facts: Facts) -> Finding:
-    change = "put `requirepass <a long secret>` into redis.conf, restart, and put the secret into the URL"
+    change = "CONFIG SET requirepass <a long secret>, the same line in redis.conf, and the secret in its URL"
     if facts.strangers_may_write is None:
         return _untold("password", facts, "whether anyone may write without a password")
     if not facts.strangers_may_write:
         return Finding("password", Level.FIT, "lets nobody write without a password")
     exposed = _is_exposed(facts)
     if exposed is None:
-        return _untold(
-            "password", facts, "with no password set, whether it listens beyond this computer", "+config|get"
-        )
+        return _untold("password", facts, "who can reach it (bind), and asks for no password", "+config|get")
     if exposed:
         return Finding("password", Level.UNFIT, "lets anyone who reaches it write, without a password", change)
     words = "has no password, and listens to this computer only: every program here may write"
@@ -217,20 +214,19 @@ def _is_exposed(facts: Facts) -> bool | None:
 def _script(facts: Facts) -> Finding:
     if not facts.script_fault:
         return Finding("script", Level.FIT, "runs the acceptor's script")
-    change = _allow(facts, _NEEDED) if _LACKS_RIGHTS in facts.script_fault else ""
-    return Finding("script", Level.UNFIT, facts.script_fault, change)
+    return Finding("script", Level.UNFIT, facts.script_fault, _rights_for(facts, facts.script_fault))
 
 
 def _writing(facts: Facts) -> Finding:
     if not facts.write_fault:
         return Finding("writing", Level.FIT, "would take a write now")
-    change = _allow(facts, _NEEDED) if _LACKS_RIGHTS in facts.write_fault else ""
-    return Finding("writing", Level.UNFIT, facts.write_fault, change)
+    return Finding("writing", Level.UNFIT, facts.write_fault, _rights_for(facts, facts.write_fault))
 
 
 def _identity(facts: Facts) -> Finding:
     if facts.identity_fault:
-        return Finding("identity", Level.UNFIT, facts.identity_fault, "use another namespace, or mend it")
+        change = _rights_for(facts, facts.identity_fault) or "use another namespace, or mend it"
+        return Finding("identity", Level.UNFIT, facts.identity_fault, change)
     if facts.identity is None and facts.members:
         words = "knows its cluster but has lost its own identity"
         return Finding("identity", Level.UNFIT, words, "empty it, and add it as a new member")
@@ -250,8 +246,13 @@ def _untold(check: str, facts: Facts, what: str, rights: str = "") -> Finding:
     return Finding(check, Level.UNKNOWN, words, change)
 
 
+def _rights_for(facts: Facts, fault: str) -> str:
+    # In each version a right that lacks is told in other words, all of which name the user.
+    return _allow(facts, _NEEDED) if "user" in fault.lower() else ""
+
+
 def _allow(facts: Facts, rights: str) -> str:
-    return f"ACL SETUSER {facts.user} {rights}".format(namespace=facts.namespace)
+    return f"ACL SETUSER {facts.user} " + rights.replace("NAMESPACE", facts.namespace)
 
 
 def _number(facts: Facts) -> tuple[int, ...]:
@@ -266,21 +267,29 @@ def _number(facts: Facts) -> tuple[int, ...]:
 def _together(servers: Sequence[Facts]) -> list[Finding]:
     findings = _twins(servers)
     members = next((server.members for server in servers if server.members), ())
-    strangers = [server.name for server in servers if server.members not in ((), members)]
-    if strangers:
+    aliens = [server.name for server in servers if members and _is_alien(server, members)]
+    if aliens:
         first = next(server.name for server in servers if server.members)
-        words = f"{first} and {', '.join(strangers)} belong to different clusters"
+        words = f"{', '.join(aliens)}: not of the cluster that {first} belongs to"
         findings.append(Finding("cluster", Level.UNFIT, words, "check the URLs, and the namespace"))
-    if members and (blank := [server.name for server in servers if not server.identity and not server.members]):
+    blank = [server.name for server in servers if not (server.fault or server.identity or server.members)]
+    if members and blank:
         words = f"{', '.join(blank)}: no identity, while the cluster has its members; new, or its data was lost"
         change = "it must not vote in its old place: add it as a new member"
         findings.append(Finding("cluster", Level.UNFIT, words, change))
     if len(members) > len(servers):
-        words = f"the cluster has {len(members)} acceptors; {len(servers)} could be asked here"
-        findings.append(Finding("cluster", Level.NOTE, words, "give a proposer the URLs of all of them"))
+        words = f"{len(servers)} named here, of a cluster of {len(members)} acceptors"
+        findings.append(Finding("number", Level.NOTE, words, "a proposer needs the URLs of all of them"))
     elif servers:
         findings.append(_tolerance(len(servers)))
     return findings
+
+
+def _is_alien(server: Facts, members: tuple[str, ...]) -> bool:
+    # A server without a list yet is of the cluster if the cluster lists it.
+    if server.members:
+        return server.members != members
+    return server.identity is not None and server.identity not in members
 
 
 def _twins(servers: Sequence[Facts]) -> list[Finding]:
@@ -297,11 +306,12 @@ def _twins(servers: Sequence[Facts]) -> list[Finding]:
 
 
 def _tolerance(count: int) -> Finding:
-    # A majority has to be up: 2F+1 acceptors bear F failures, and so do 2F+2.
+    # A majority has to be up: 2F+1 acceptors bear the loss of F, and so do 2F+2.
     spare = (count - 1) // 2
-    words = f"{count} acceptor{'s' * (count > 1)}: any {spare} may be down at a time"
-    if count % 2:
-        change = "three acceptors bear the loss of one" if count == 1 else ""
-        return Finding("number", Level.FIT if spare else Level.NOTE, words, change)
-    words += f", no more than of {count - 1}"
-    return Finding("number", Level.NOTE, words, "use an odd number: the last one adds work and no safety")
+    words = f"{count} acceptor{'s' * (count > 1)}: {f'any {spare}' if spare else 'none'} may be down at a time"
+    if count == 1:
+        return Finding("number", Level.NOTE, words, "three acceptors bear the loss of one")
+    if count % 2 == 0:
+        change = f"use {count - 1} or {count + 1}: an even number bears no more losses than one fewer"
+        return Finding("number", Level.NOTE, words, change)
+    return Finding("number", Level.FIT, words)

@@ -1,4 +1,4 @@
-"""What Redis servers tell of themselves, asked so that nothing on them changes. `doctor` judges it.
+"""What Redis servers tell of themselves, asked so that no key on them changes. `doctor` judges it.
 
 What may live here: the questions, and their answers as plain values. No judgement, and no write.
 
@@ -87,20 +87,20 @@ async def gather(urls: Iterable[str], *, namespace: str = "gryadka", timeout_s: 
     `ConfigurationError` for a URL that cannot be read, or a namespace that no cluster can have.
     """
     introduced({}, namespace=namespace)
-    questions = []
+    servers = []
     for number, url in enumerate(urls, start=1):
         try:
             name, connect = from_url(url, timeout_s)
             _, connect_as_stranger = from_url(_without_credentials(url), timeout_s)
             connect()  # refuses an option that it does not know
-        except (ConfigurationError, ValueError, TypeError):
+        except (ConfigurationError, TypeError):
             # What cannot be read may be a password: it is not repeated.
             raise ConfigurationError(
                 f"URL number {number} cannot be read; it has the form redis://user:password@host:port/0, "
                 "where a password has %2F for /, %3F for ?, %23 for #, %40 for @, %3A for : and %25 for %"
             ) from None
-        questions.append(_facts(name, namespace, timeout_s, connect, connect_as_stranger))
-    return await asyncio.gather(*questions)
+        servers.append((name, connect, connect_as_stranger))
+    return await asyncio.gather(*(_facts(*server, namespace, timeout_s) for server in servers))
 
 
 def _without_credentials(url: str) -> str:
@@ -140,7 +140,7 @@ class _Talk:
             return None
 
 
-async def _facts(name: str, namespace: str, timeout_s: float, connect: Connect, as_stranger: Connect) -> Facts:
+async def _facts(name: str, connect: Connect, as_stranger: Connect, namespace: str, timeout_s: float) -> Facts:
     own_key = f"{namespace}:acceptor"
     try:
         async with _Talk(connect(), timeout_s) as talk:
@@ -177,7 +177,7 @@ async def _settings(talk: _Talk) -> dict[str, Any]:
     return {
         "program": f"Valkey {valkey}" if valkey else version and f"Redis {version}",
         "version": version,
-        "mode": "cluster" if info.get("cluster_enabled") == "1" else info.get("redis_mode", info.get("server_mode")),
+        "mode": info.get("redis_mode", info.get("server_mode")),
         "role": info.get("role"),
         "replicas": _number(info.get("connected_slaves")),
         "run_id": info.get("run_id"),
