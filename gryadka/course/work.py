@@ -49,9 +49,10 @@ class _Work:
             start = node.end_lineno or start
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for alias in node.names:
-                    single = ast.ImportFrom(node.module, [alias], node.level)
-                    statement = ast.Import([alias]) if isinstance(node, ast.Import) else single
-                    self.imports[alias.asname or alias.name] = ast.unparse(statement)
+                    of_one: ast.stmt = ast.Import([alias])
+                    if isinstance(node, ast.ImportFrom):
+                        of_one = ast.ImportFrom(node.module, [alias], node.level)
+                    self.imports[alias.asname or alias.name] = ast.unparse(of_one)
             elif source != _OPENING:
                 self.parts[_name_of(node)] = source
 
@@ -71,6 +72,8 @@ class _Work:
 
     def add_function(self, thing: Any) -> None:
         """Add the source of a function or a class of the notebook, and all that it uses from there."""
+        if not (inspect.isfunction(thing) or inspect.isclass(thing)):
+            raise _CannotKeep(f"{thing!r} is not a function or a class")
         name = thing.__name__
         if name in self._adding or (name in self.parts and thing.__module__ == _FROM_FILE):
             return
@@ -183,7 +186,7 @@ def _source_of(thing: Any) -> tuple[str, dict[str, Any]]:
         text = "".join(linecache.getlines(method.__code__.co_filename))
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ClassDef) and node.name == thing.__name__:
-                first = min(part.lineno for part in [node, *node.decorator_list])
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 return "\n".join(text.splitlines()[first - 1 : node.end_lineno]), method.__globals__
     raise _CannotKeep(f"the source of {thing.__name__} cannot be found; give it a method")
 
@@ -206,7 +209,9 @@ def _home_of(name: str, thing: Any) -> str | None:
     own = getattr(thing, "__module__", None)
     ours = sorted(module for module in sys.modules if module.startswith("gryadka."))
     for module in [own, *ours]:
-        if module and module not in ("__main__", _FROM_FILE) and getattr(sys.modules.get(module), original, _MISSING) is thing:
+        if module in (None, "__main__", _FROM_FILE):
+            continue
+        if getattr(sys.modules.get(module), original, _MISSING) is thing:
             return str(module)
     return None
 
@@ -219,4 +224,4 @@ def _is_literal(thing: Any) -> bool:
 
 
 def _fits_raw(text: str) -> bool:
-    return '"""' not in text and not text.endswith(('"', "\\"))
+    return '"""' not in text and "\r" not in text and not text.endswith(('"', "\\"))

@@ -7,13 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gryadka.protocol.acceptor import TRANSITIONS, ZERO, Accept, Accepted, Ballot, Conflict, Message, Promise, Reply, State
+from gryadka.protocol.acceptor import (
+    TRANSITIONS,
+    ZERO,
+    Accept,
+    Accepted,
+    Ballot,
+    Conflict,
+    Message,
+    Promise,
+    Reply,
+    State,
+)
 from gryadka.protocol.value import unpack
 from gryadka.trace import Event
 from gryadka.views.svg import WIDTH, Picture, arrow, box, cross, label, line, shortened
 
-_CHARACTER = 7.2
-"""About how wide a letter is, in pixels."""
+_CHARACTER = 7.6
+"""How wide a letter is, in pixels, with a little to spare."""
 
 _BOX = 96
 _GAP = 12
@@ -35,7 +46,7 @@ def acceptors(states: Mapping[str, State | None]) -> Picture:
     for number, (name, state) in enumerate(states.items()):
         top = 4 + (_BOX + _GAP) * (number // columns)
         shapes.append(_acceptor_box(pitch * (number % columns) + 6, top, pitch - _GAP, name, state))
-    rows = -(-len(states) // columns)
+    rows = max(1, -(-len(states) // columns))
     text = "\n".join(f"{name}: {_in_words(state)}" for name, state in states.items())
     return Picture("What each acceptor remembers", text, "\n".join(shapes), 8 + rows * (_BOX + _GAP) - _GAP)
 
@@ -87,7 +98,7 @@ class _Sketch:
         self.pitch = (WIDTH - 150) / max(len(nodes) - 1, 1)
         self.columns = {node: 70 + number * self.pitch for number, node in enumerate(nodes)}
         self.failed = {(event.node, event.peer, event.message) for event in events if event.kind == "failed"}
-        self.silent = set(self.peers) - {event.peer for event in events if event.kind == "delivered"}
+        self.dead = {peer for _, peer, _ in self.failed} - {event.peer for event in events if event.kind == "delivered"}
         self.states = {event.node: event.state for event in events if event.kind == "state" and event.state}
         self.shapes: list[str] = []
         self.lines: list[str] = []
@@ -99,7 +110,7 @@ class _Sketch:
         bottom = self.y
         for node, x in self.columns.items():
             self.shapes.append(label(x, 20, _name(node), anchor="middle", bold=True))
-            self.shapes.append(line(x, 28, x, bottom, dashed=node in self.silent))
+            self.shapes.append(line(x, 28, x, bottom, dashed=node in self.dead))
         if self.states:
             for peer in self.peers:
                 self._draw_memory(peer, bottom)
@@ -109,9 +120,9 @@ class _Sketch:
     def _draw(self, event: Event) -> None:
         node, peer = event.node, event.peer or ""
         if event.kind in ("change-begun", "change-ended") and node in self.columns:
-            remark = "change begins" if event.kind == "change-begun" else f"change ended: {event.note}"
-            self.lines.append(f"{_name(node)}: {remark}")
-            self.shapes.append(label(self.columns[node] + 10, self.y + 6, remark))
+            remark = "begins" if event.kind == "change-begun" else f"ends: {event.note}"
+            self.lines.append(f"{_name(node)}: the change {remark}")
+            self.shapes.append(label(self.columns[node] + 10, self.y + 6, self._fitted(remark)))
             self.y += _ROW
         elif event.kind == "sent" and event.message is not None:
             lost = (node, peer, event.message) in self.failed
@@ -131,26 +142,30 @@ class _Sketch:
         if lost:
             self.shapes.append(cross(tip + 8, self.y + fall, 5, 5))
         words_end = max(start, end) - (36 if lost else 20)
-        room = int((self.pitch - 30) / _CHARACTER)
-        self.shapes.append(label(words_end, self.y - 4, shortened(said, room), anchor="end"))
+        self.shapes.append(label(words_end, self.y - 4, self._fitted(said), anchor="end"))
         self.y += _ROW
+
+    def _fitted(self, text: str) -> str:
+        return shortened(text, int((self.pitch - 14) / _CHARACTER))
 
     def _draw_memory(self, peer: str, top: float) -> None:
         x, state = self.columns[peer], self.states.get(peer)
-        remembers = ["never answered" if peer in self.silent else "unknown"]
+        remembers = ["no answer" if peer in self.dead else "nothing heard yet"]
         if state:
-            remembers = [f"promised {_ballot(state.promised)}", shortened(_value(state), 17)]
+            remembers = [f"promised {_ballot(state.promised)}", "no value" if state.value is None else _value(state)]
         self.lines.append(f"In the end {peer}: {_in_words(state) if state else remembers[0]}")
-        self.shapes.append(box(x - 65, top, 130, 50, dashed=state is None))
+        width = min(140, self.pitch - 8)
+        self.shapes.append(box(x - width / 2, top, width, 50, dashed=state is None))
         for number, text in enumerate(remembers):
-            self.shapes.append(label(x, top + 20 + 20 * number, text, anchor="middle"))
+            text = shortened(text, int((width - 8) / _CHARACTER))
+            self.shapes.append(label(x, top + 40 - 10 * len(remembers) + 20 * number, text, anchor="middle"))
 
 
 def _acceptor_box(left: float, top: float, width: float, name: str, state: State | None) -> str:
     middle, room = left + width / 2, int((width - 24) / _CHARACTER)
     shapes = [
         box(left, top, width, _BOX, dashed=state is None),
-        label(middle, top + 20, shortened(name, room), anchor="middle", bold=True),
+        label(middle, top + 20, shortened(name, room + 1), anchor="middle", bold=True),
     ]
     if state is None:
         shapes += cross(middle, top + 48, width / 2 - 14, 18), label(middle, top + 86, "down", anchor="middle")
@@ -171,11 +186,11 @@ def _ballot(ballot: Ballot) -> str:
     # A proposer's id is a long random number; its last digits tell a few proposers apart.
     if ballot == ZERO:
         return "nothing"
-    return str(ballot) if ballot.proposer < 10_000 else f"{ballot.counter}:…{ballot.proposer % 10_000:04}"
+    return str(ballot) if ballot.proposer < 1000 else f"{ballot.counter}:…{ballot.proposer % 1000:03}"
 
 
 def _value(holder: State | Accept | Promise) -> str:
-    # What a reader stored, without the lineage beside it.
+    # What was stored, without the lineage beside it.
     if holder.value is None:
         return "none"
     try:
@@ -192,7 +207,7 @@ def _message(message: Message) -> str:
 
 def _reply(reply: Reply) -> str:
     if isinstance(reply, Conflict):
-        return f"no: promised {_ballot(reply.promised)}"
+        return f"conflict {_ballot(reply.promised)}"
     if isinstance(reply, Promise):
         return f"promise ({_value(reply)})"
     return "accepted"
@@ -200,4 +215,4 @@ def _reply(reply: Reply) -> str:
 
 def _name(node: str) -> str:
     kind, _, number = node.rpartition("-")
-    return f"{kind} …{number[-4:]}" if kind == "proposer" and len(number) > 4 else node.replace("-", " ")
+    return f"{kind} …{number[-3:]}" if kind == "proposer" and len(number) > 3 else node.replace("-", " ")

@@ -62,8 +62,8 @@ def label(
     x: float, y: float, text: str, *, anchor: Literal["start", "middle", "end"] = "start", bold: bool = False
 ) -> str:
     """Draw one line of text on the base line `y`."""
-    weight = ' font-weight="bold"' if bold else ""
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{weight} fill="currentColor" stroke="none">{words(text)}</text>'
+    style = f'text-anchor="{anchor}" fill="currentColor" stroke="none"' + (' font-weight="bold"' if bold else "")
+    return f'<text x="{x:g}" y="{y:g}" {style}>{words(text)}</text>'
 
 
 def box(x: float, y: float, width: float, height: float, *, dashed: bool = False) -> str:
