@@ -86,7 +86,7 @@ async def gather(urls: Iterable[str], *, namespace: str = "gryadka", timeout_s: 
     Each answer is waited for `timeout_s` seconds; a server that fails has a `fault`. Raises
     `ConfigurationError` for a URL that cannot be read, or a namespace that no cluster can have.
     """
-    introduced({}, namespace=namespace)
+    introduced({}, namespace=namespace)  # refuses a namespace that no cluster can have
     servers = []
     for number, url in enumerate(urls, start=1):
         try:

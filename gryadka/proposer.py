@@ -85,8 +85,7 @@ class Proposer:
     observe: Observe | None = None
 
     def __post_init__(self) -> None:
-        quorums = self.configuration.prepare.members + self.configuration.accept.members
-        if missing := set(quorums) - set(self.acceptors):
+        if missing := set(self.configuration.prepare.members + self.configuration.accept.members) - set(self.acceptors):
             raise ConfigurationError(f"the configuration names acceptors that were not given: {sorted(missing)}")
         self._counter = 0
         self._begun = 0

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gryadka import __version__, cli
-from gryadka.acceptors.servers import find_server
+from gryadka.acceptors.servers import FAKE, find_server
 from gryadka.checking.linearizability import MODELS
 from gryadka.facts import Facts
 from gryadka.loc import count
@@ -140,6 +140,8 @@ class Up:
     """`gryadka up` in a process of its own, whose servers keep their data under `directory`."""
 
     def __init__(self, directory: Path, *options: str, before: Sequence[str] = ()) -> None:
+        if find_server() == FAKE:
+            pytest.skip("needs a real server")
         env = os.environ | {"TMPDIR": str(directory), "GRYADKA_SERVER": find_server(), "GRYADKA_URLS": "redis://h:1"}
         self.directory = directory
         self.process = subprocess.Popen(
@@ -149,6 +151,8 @@ class Up:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Under `nohup` the tests themselves would hand on that the signal is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
 
     def lines(self, count: int) -> list[str]:

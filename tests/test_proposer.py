@@ -349,3 +349,11 @@ async def test_the_cache_holds_only_once_a_prepare_quorum_has_promised() -> None
     assert await proposer.change("n", add(1)) == 1
     assert await proposer.change("n", add(1)) == 2
     assert [type(message).__name__ for message in acceptors["A"].heard] == ["Prepare", "Accept"] * 2
+
+
+@pytest.mark.parametrize("value", [{"a": 1, "lineage": {"1": 2}}, '"},"lineage":{"1":2}}', {"value": {"lineage": {}}}])
+async def test_a_value_that_looks_like_the_stores_own_record_is_kept_as_it_is(value: object) -> None:  # pitfall 8
+    proposer, _ = make()
+    assert await proposer.change("n", lambda _: value) == value
+    proposer._cache.clear()
+    assert await proposer.change("n", lambda stored: stored) == value

@@ -10,6 +10,7 @@ local function parts(ballot)
 end
 
 local function is_higher(ballot, other)
+  if ballot == other then return false end -- the usual case
   local counter, proposer = parts(ballot)
   local other_counter, other_proposer = parts(other)
   return counter > other_counter or (counter == other_counter and proposer > other_proposer)
