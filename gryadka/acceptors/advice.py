@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gryadka.errors import AcceptorError
 
 _PASSWORD = "refused the password; check the one in its URL"
@@ -17,9 +19,16 @@ ADVICE = {
     "NOREPLICAS": "has too few replicas for a write; see min-replicas-to-write",
     "NOPERM": "does not let this user run the script; see ACL SETUSER",
     "BALLOT": "was sent a ballot that it cannot compare",
+    "LOADING": "is still loading its data; wait a little",
+    "BUSY": "is busy with somebody's script; see SCRIPT KILL",
+    "NOSCRIPT": "has forgotten the script, which is loaded again at the next connection",
     "AuthenticationError": _PASSWORD,
     "AuthenticationWrongNumberOfArgsError": _PASSWORD,
     "NoPermissionError": "does not let this user run the script; see ACL SETUSER",
+    "ReadOnlyError": "is a read-only replica; name its master instead",
+    "OutOfMemoryError": "is full; raise its maxmemory or make room",
+    "BusyLoadingError": "is still loading its data; wait a little",
+    "NoScriptError": "has forgotten the script, which is loaded again at the next connection",
     "TimeoutError": "did not answer in time; it may be paused, overloaded or cut off",
     "ConnectionError": "cannot be reached; is the server running?",
 }
@@ -29,6 +38,7 @@ def explain(acceptor: str, error: object) -> AcceptorError:
     """Turn an error of Redis (its text) or of its client (an exception) into one that says what to do."""
     if isinstance(error, AcceptorError):
         return error
-    names = [str(error).split(" ")[0]] + [kind.__name__ for kind in type(error).__mro__]
+    # Older servers wrap the code of an error inside a script into other words.
+    names = re.findall(r"\b[A-Z]{3,}\b", str(error)) + [kind.__name__ for kind in type(error).__mro__]
     advice = next((ADVICE[name] for name in names if name in ADVICE), "failed")
     return AcceptorError(acceptor, f"{advice} ({str(error) or type(error).__name__})")

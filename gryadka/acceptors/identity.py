@@ -161,12 +161,18 @@ def from_url(url: str, timeout_s: float) -> tuple[str, Connect]:
     """Return an acceptor's name and its connect function for a Redis URL. Raises `ConfigurationError`."""
     try:
         options: dict[str, Any] = dict(parse_url(url))
-    except ValueError as error:
-        # The URL may hold a password: it is not repeated.
-        raise ConfigurationError(f"a server's URL is not one that can be read: {error}") from None
-    kind = options.pop("connection_class", Connection)
-    place = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
-    name = f"{place}/{options['db']}" if options.get("db") else place
-    # The client must never send a command again by itself (pitfall 2), nor give up on its own clock.
-    options |= {"socket_timeout": None, "socket_connect_timeout": timeout_s, "retry": Retry(NoBackoff(), 0)}
-    return name, lambda: kind(protocol=2, driver_info=None, **options)
+        kind = options.pop("connection_class", Connection)
+        place = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+        name = f"{place}/{options['db']}" if options.get("db") else place
+        # The client must never send a command again by itself (pitfall 2), nor give up on its own clock, nor
+        # decode what it reads.
+        options |= {"socket_timeout": None, "socket_connect_timeout": timeout_s, "retry": Retry(NoBackoff(), 0)}
+        options |= {"decode_responses": False, "protocol": 2, "driver_info": None}
+        kind(**options)
+    except (ValueError, TypeError):
+        # The URL may hold a password, and so may the error: neither is repeated.
+        raise ConfigurationError(
+            "a server's URL cannot be read, or has an unknown option; it should look like "
+            "redis://:password@host:6379/0 (a password with odd characters has to be percent-encoded)"
+        ) from None
+    return name, lambda: kind(**options)

@@ -128,7 +128,11 @@ class RealServer:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         assert self._guard.stdout
-        self._pid = int(await self._guard.stdout.readline() or 0)
+        word = await self._guard.stdout.readline()
+        if not word:  # the program could not even be begun
+            await self._guard.wait()
+            return False
+        self._pid = int(word)
         deadline_s = asyncio.get_running_loop().time() + START_TIMEOUT_S
         while asyncio.get_running_loop().time() < deadline_s and self._guard.returncode is None:
             if await _answers(self.connect()):
