@@ -207,14 +207,15 @@ def _history(events: Iterable[Mapping[str, Any]], *, keyed: bool, refused: froze
                 continue
             now_s = event["time"] / 1e9 if "time" in event else float(number)
             key, value = _key_and_value(event, keyed=keyed)
-            if kind != "invoke":
-                _end(begun.pop(process), kind, f, value, refused)
-            elif process in begun:
-                raise ValueError(f"process {process} asks again before its answer")
-            else:
+            if (kind == "invoke") == (process in begun):
+                what = "asks again before its answer" if process in begun else "answers what it never asked"
+                raise ValueError(f"process {process} {what}")
+            if kind == "invoke":
                 begun[process] = recorder.begin(process=process, f=f, args=_args(f, value), key=key)
+            else:
+                _end(begun.pop(process), kind, f, value, refused)
         except KeyError as missing:
-            raise ValueError(f"event {number + 1} has no {missing}, or ends what never began") from None
+            raise ValueError(f"event {number + 1} has no {missing}") from None
         except (TypeError, ValueError) as error:
             raise ValueError(f"event {number + 1}: {error}") from error
     return recorder.history()
@@ -262,6 +263,6 @@ def read_history(path: str | Path) -> History:
     if start.startswith(("{", "[", "(", "#", ";")):
         return jepsen_edn(text)
     history = jepsen_log(text.splitlines())
-    if text.strip() and not history:
+    if not history:
         raise ValueError(f"{path} is neither a history in JSON lines nor one of Jepsen's, in EDN or as a log")
     return history

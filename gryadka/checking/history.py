@@ -142,6 +142,7 @@ class Operation:
     def from_json(cls, line: str) -> Operation:
         """Read one line back. Raises `ValueError` for anything that `to_json` does not write."""
         told = json.loads(line)
+        encode(told)  # Python reads NaN and lone surrogates, which are not JSON
         if not isinstance(told, dict) or not _FIELDS.keys() >= told.keys() >= _NEEDED:
             raise ValueError(f"an operation has the fields {', '.join(_FIELDS)} (some may be left out)")
         for name, kinds in _FIELDS.items():
@@ -272,9 +273,7 @@ class Recorder:
         return begun
 
     @contextmanager
-    def operation(
-        self, *, process: int | str, f: str, args: Sequence[Value] = (), key: str = ""
-    ) -> Iterator[Begun]:
+    def operation(self, *, process: int | str, f: str, args: Sequence[Value] = (), key: str = "") -> Iterator[Begun]:
         """Write down what the `with` block does. The block calls `.ok(result)`; an error ends it otherwise.
 
         `ChangeRejected` is ok with a `Refusal`, `NotApplied` is failed. Any other error, cancellation and
@@ -298,7 +297,7 @@ class Recorder:
     ) -> T:
         """Await `change`, write it down with its result, and return that. Raises what `change` raises.
 
-            value = await recorder.record(proposer.change("x", add_one), process=1, f="add", args=(1,), key="x")
+        value = await recorder.record(proposer.change("x", add_one), process=1, f="add", args=(1,), key="x")
         """
         with self.operation(process=process, f=f, args=args, key=key) as begun:
             result = await change

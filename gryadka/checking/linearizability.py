@@ -11,14 +11,14 @@ exactly when each key's part is (ibid., theorem 1), so keys are judged one by on
     >>> write = Operation(process=1, f="write", args=(1,), outcome=Outcome.OK, invoked_s=0, completed_s=1)
     >>> read = Operation(process=2, f="read", result=0, outcome=Outcome.OK, invoked_s=2, completed_s=3)
     >>> print(check([write, read], MODELS["register"]))
-    violation: key '': (process 2: read() = 0) fits nowhere. No other operation can have left it a value that fits.
+    violation: key '': (process 2: read() = 0) fits nowhere. No other operation can have left a value that it fits.
       2 s to 3 s: process 2: read() = 0
 
 The search is Wing and Gong's ("Testing and verifying concurrent objects", 1993) as improved by Lowe
 ("Testing for linearizability", 2017). All beginnings and ends stand in one list, in order of time. An
 operation may come next if it begins before the first *end* in the list. Take it, lift its two entries out,
 and go on; at a dead end put them back and try the next one. A *configuration* (which operations were taken,
-and the value that the register then holds) is entered once. Five rules more; none of them loses an answer:
+and the value that the register then holds) is entered once. Six rules more; none of them loses an answer:
 
 1. A read or a refusal that fits is taken at once: it changes nothing, so later it could only be in the way.
 2. An operation of unknown outcome is optional and has no end. It is taken only if the next one notices, that
@@ -26,7 +26,9 @@ and the value that the register then holds) is entered once. Five rules more; no
 3. Of optional operations that ask for the same, the one that began first is taken first.
 4. A configuration is not entered if an equal one was that had used up fewer of the optional operations.
 5. A value that somebody still has to see is not left when nothing can bring it back, and an optional
-   operation is not taken when nobody wants its value (only for models that tell: see `Model.links`).
+   operation is not taken when nobody waits for its value (only for models that tell: see `Model.links`).
+6. When nobody waits for the value that the register holds, writes whose value nobody waits for are taken at
+   once (the same models).
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from gryadka.checking.edn import read_history
 from gryadka.checking.history import UNTOLD, Operation, Outcome, Refusal
-from gryadka.protocol.value import encode
+from gryadka.protocol.value import Value, encode
 
 # --- Models: what a register that has a single client does ---------------------------------------------
 
@@ -102,9 +104,10 @@ def thaw(value: Any) -> Any:
     return json.loads(value.text) if isinstance(value, Json) else value
 
 
-def _saw(value: Any, result: Any) -> Any:
+def _saw(value: Any, result: Any, empty: Any = None) -> Any:
+    # `value` if `result` says so, else ILLEGAL; None may also be told for a register that is `empty`.
     seen = result.value if isinstance(result, Refusal) else result
-    return value if seen is UNTOLD or seen == value else ILLEGAL
+    return value if seen is UNTOLD or seen == value or (seen is None and value == empty) else ILLEGAL
 
 
 def _register(value: Any, f: str, args: tuple[Any, ...], result: Any) -> Any:
@@ -124,24 +127,29 @@ def _register_links(f: str, args: tuple[Any, ...], result: Any) -> tuple[Any, An
 
 def _counter(value: Any, f: str, args: tuple[Any, ...], result: Any) -> Any:
     if f == "read" or isinstance(result, Refusal):
-        return value if result is None and value == 0 else _saw(value, result)
-    total = value + args[0]
-    return ILLEGAL if _saw(total, result) is ILLEGAL else total
+        return _saw(value, result, 0)
+    return _saw(value + args[0], result)
 
 
 def _key_value(value: Any, f: str, args: tuple[Any, ...], result: Any) -> Any:
     if f == "get" or isinstance(result, Refusal):
-        return value if result is None and value == "" else _saw(value, result)
-    return args[0] if f == "put" else value + args[0]
+        return _saw(value, result, "")
+    if f == "put":
+        return args[0]
+    return _saw(value + args[0], result) if isinstance(value, str) else ILLEGAL
+
+
+NEVER_WRITTEN: Mapping[str, Value] = {"ver": 0, "val": None}
+"""What a versioned register holds at first; null says the same."""
 
 
 def _versioned(value: Any, f: str, args: tuple[Any, ...], result: Any) -> Any:
-    version = 0 if value is None else thaw(value)["ver"]
+    version = thaw(value)["ver"]
     refused = isinstance(result, Refusal)
     if f == "cas" and (version == args[0]) is refused:
         return ILLEGAL
     if refused or f == "read":
-        return _saw(value, result)
+        return _saw(value, result, freeze(NEVER_WRITTEN))
     return _saw(freeze({"ver": version + 1, "val": thaw(args[-1])}), result)
 
 
@@ -152,14 +160,15 @@ MODELS: Mapping[str, Model] = {
         Model("cas-register", None, _register, {"read": 0, "write": 1, "cas": 2}, links=_register_links),
         Model("counter", 0, _counter, {"read": 0, "add": 1}),
         Model("key-value", "", _key_value, {"get": 0, "put": 1, "append": 1}, frozenset({"get"})),
-        Model("versioned-register", None, _versioned, {"read": 0, "write": 1, "cas": 2}),
+        Model("versioned-register", freeze(NEVER_WRITTEN), _versioned, {"read": 0, "write": 1, "cas": 2}),
     )
 }
-"""By name. A register that was never written holds None, a counter 0, and a key-value's text is empty.
+"""By name. What was never written reads as null, or as 0 (counter), "" (key-value), `NEVER_WRITTEN` (versioned).
 
 `cas(expected, new)` on a cas-register compares values. A versioned register holds `{"ver": n, "val": x}`,
-with one version more for each write; its `cas(ver, val)` compares versions, and 0 is that of a register that
-was never written. Results of `write` and `put` are not looked at; `add` gives the new total.
+with one version more for each write; its `cas(ver, val)` compares versions. `add`, `append`, and the changes
+of a versioned register give the new value, if they tell one; what `write`, `put` and `cas` of the other
+models tell is not looked at.
 """
 
 # --- Verdicts -------------------------------------------------------------------------------------------
@@ -174,6 +183,9 @@ class Budget:
 
     max_steps: int | None = 1_000_000
     max_seconds: float | None = None
+
+
+DEFAULT_BUDGET = Budget()
 
 
 @dataclass(frozen=True)
@@ -191,8 +203,8 @@ class Ok:
 
 @dataclass(frozen=True)
 class Violation:
-    """Not linearizable. `operations`, all on `key`, fit into no order, whatever the others did; `reason` says
-    it in a sentence. `smallest` is True when it is sure that none of them can be spared."""
+    """Not linearizable. `operations`, all on `key`, fit into no order, and nothing that the others did can help;
+    `reason` says it in a sentence. `smallest` is True when it is sure that none of them can be spared."""
 
     key: str
     operations: tuple[Operation, ...]
@@ -224,7 +236,7 @@ def _timed(operation: Operation) -> str:
 # --- The search -----------------------------------------------------------------------------------------
 
 
-class _Item(NamedTuple):
+class Item(NamedTuple):
     """An operation as the search sees it: `call` is f, args and result, ready for `Model.step`."""
 
     operation: Operation
@@ -237,23 +249,27 @@ class _Item(NamedTuple):
     leaves: Any
 
 
-def _item(operation: Operation, model: Model) -> _Item:
+def as_item(operation: Operation, model: Model) -> Item:
     f, args, result = operation.f, operation.args, operation.result
     if model.arity.get(f) != len(args):
         known = ", ".join(f"{name} with {count}" for name, count in model.arity.items())
         raise ValueError(f"({operation}): the functions of {model.name} and their arguments are {known}")
     call = (f, tuple(map(freeze, args)), freeze(result))
+    try:
+        model.step(model.initial, *call)
+    except TypeError as error:
+        raise ValueError(f"({operation}): {model.name} cannot do that: {error}") from error
     pure = f in model.reads or isinstance(result, Refusal)
     fits, leaves = model.links(*call) if model.links else (UNTOLD, UNTOLD)
     ends = inf if operation.completed_s is None else operation.completed_s
-    return _Item(operation, call, operation.invoked_s, ends, ends == inf, pure, fits, leaves)
+    return Item(operation, call, operation.invoked_s, ends, ends == inf, pure, fits, leaves)
 
 
-class _Spent(Exception):
+class Spent(Exception):
     """The steps or seconds that were granted to a search are used up."""
 
 
-class _Purse:
+class Purse:
     """What is left of a budget, shared by the searches of one check."""
 
     def __init__(self, budget: Budget) -> None:
@@ -265,7 +281,7 @@ class _Purse:
 
 
 @dataclass(slots=True)
-class _Frame:
+class Frame:
     """One configuration on the path of the search."""
 
     value: Any
@@ -278,7 +294,7 @@ class _Frame:
     tried_optional: bool = False
 
 
-class _Search:
+class Search:
     """One key's search. Entries are numbers: k is the beginning of must[k], n + k its end, 2n the list's head.
 
     `values` are those that the register may hold at first. Rule 5 looks ahead to all operations, so only
@@ -286,7 +302,7 @@ class _Search:
     it met instead.
     """
 
-    def __init__(self, items: Iterable[_Item], model: Model, values: Iterable[Any], *, rule5: bool = True) -> None:
+    def __init__(self, items: Iterable[Item], model: Model, values: Iterable[Any], *, rule5: bool = True) -> None:
         items = sorted(items, key=lambda item: item.begins)
         self.step, self.values = model.step, values
         self.rule5 = rule5 and model.links is not None
@@ -306,7 +322,7 @@ class _Search:
         self.wanted = {item.fits for item in self.may} - {UNTOLD}
         self.all_wanted = any(item.pure and item.fits is UNTOLD for item in self.must)
         self.entered: dict[tuple[int, int, Any], tuple[int, ...]] = {}
-        self.stuck: _Item | None = None
+        self.stuck: Item | None = None
         self.stuck_values: dict[Any, None] = {}
 
     def _linked(self) -> tuple[list[int], list[int]]:
@@ -319,8 +335,8 @@ class _Search:
             following[here], previous[there] = there, here
         return following, previous
 
-    def run(self, purse: _Purse, steps: float) -> list[Operation] | None:
-        """Return an order, or None if there is none. Raises `_Spent` after so many steps."""
+    def run(self, purse: Purse, steps: float) -> list[Operation] | None:
+        """Return an order, or None if there is none. Raises `Spent` after so many steps."""
         granted = self.steps = min(steps, purse.steps)
         try:
             for value in self.values:
@@ -331,11 +347,11 @@ class _Search:
         finally:
             purse.steps -= granted - self.steps
 
-    def _path(self, value: Any, purse: _Purse) -> list[_Frame]:
+    def _path(self, value: Any, purse: Purse) -> list[Frame]:
         path = [self._frame(value, ILLEGAL, 0, 0, [])]
         while path and self.next[2 * self.n] != 2 * self.n:
             if self.steps <= 0 or (not self.steps % 64 and time.monotonic() > purse.until):
-                raise _Spent
+                raise Spent
             self.steps -= 1
             frame = path[-1]
             if not frame.moves and not frame.tried_optional:
@@ -348,7 +364,7 @@ class _Search:
                 path.append(following)
         return path
 
-    def _item(self, k: int) -> _Item:
+    def _item(self, k: int) -> Item:
         return self.must[k] if k >= 0 else self.may[~k]
 
     def _lift(self, k: int) -> None:
@@ -373,7 +389,7 @@ class _Search:
         if not item.pure:
             self.makers[item.leaves] += by
 
-    def _take(self, frame: _Frame, k: int, value: Any) -> _Frame | None:
+    def _take(self, frame: Frame, k: int, value: Any) -> Frame | None:
         self._lift(k)
         done, used, before = frame.done, frame.used, ILLEGAL
         if k >= 0:
@@ -392,37 +408,59 @@ class _Search:
         self.entered[configuration] = (*known, used)
         return self._frame(value, before, done, used, [k])
 
-    def _frame(self, value: Any, before: Any, done: int, used: int, taken: list[int]) -> _Frame:
-        step, must, moves = self.step, self.must, []
-        entry = self.next[2 * self.n]
-        while entry < self.n:  # beginnings, up to the first end
-            at, item = entry, must[entry]
-            after = step(value, *item.call)
-            if after is not ILLEGAL and item.pure:  # rule 1
-                at = self.previous[entry]
-                self._lift(entry)
-                taken.append(entry)
-                done |= 1 << entry
-                before = ILLEGAL
-            elif after is not ILLEGAL:
-                moves.append((entry, after))
-            entry = self.next[at]
-        if before is not ILLEGAL:  # rule 2
-            moves = [(k, after) for k, after in moves if step(before, *must[k].call) != after]
-        moves.sort(key=lambda move: must[move[0]].ends, reverse=True)
-        frame = _Frame(value, before, done, used, taken, moves)
-        if entry != 2 * self.n:
-            self._note_stuck(must[entry - self.n], value)
-            frame.first_end = must[entry - self.n].ends
+    def _frame(self, value: Any, before: Any, done: int, used: int, taken: list[int]) -> Frame:
+        frame = Frame(value, before, done, used, taken)
+        self._look(frame)
+        while self._take_idle(frame):
+            self._look(frame)
+        if frame.before is not ILLEGAL:  # rule 2
+            frame.moves = [m for m in frame.moves if self.step(frame.before, *self.must[m[0]].call) != m[1]]
+        frame.moves.sort(key=lambda move: self.must[move[0]].ends, reverse=True)
         return frame
 
-    def _find_optional(self, frame: _Frame) -> None:
+    def _look(self, frame: Frame) -> None:
+        # Take what is free (rule 1), and find what may come next: whatever begins before the first end.
+        frame.moves = []
+        entry = self.next[2 * self.n]
+        while entry < self.n:
+            at, item = entry, self.must[entry]
+            after = self.step(frame.value, *item.call)
+            if after is not ILLEGAL and item.pure:
+                at = self.previous[entry]
+                self._take_free(frame, entry)
+            elif after is not ILLEGAL:
+                frame.moves.append((entry, after))
+            entry = self.next[at]
+        frame.first_end = inf
+        if entry != 2 * self.n:
+            frame.first_end = self.must[entry - self.n].ends
+            self._note_stuck(self.must[entry - self.n], frame.value)
+
+    def _take_idle(self, frame: Frame) -> bool:
+        if not self.rule5 or self._awaited(frame.value):  # rule 6
+            return False
+        idle = [k for k, after in frame.moves if self.must[k].fits is UNTOLD and not self._awaited(after)]
+        for k in idle:
+            self._take_free(frame, k)
+            frame.value = self.must[k].leaves
+        return bool(idle)
+
+    def _take_free(self, frame: Frame, k: int) -> None:
+        self._lift(k)
+        frame.taken.append(k)
+        frame.done |= 1 << k
+        frame.before = ILLEGAL
+
+    def _awaited(self, value: Any) -> bool:
+        return self.all_wanted or value in self.wanted or self.seers[value] > 0
+
+    def _find_optional(self, frame: Frame) -> None:
         frame.tried_optional = True
         for k in range(bisect_right(self.may_begin, frame.first_end)):
             call, leaves = self.may[k].call, self.may[k].leaves
             if frame.used >> k & 1 or self.twin[k] & ~frame.used:  # rule 3
                 continue
-            if self.rule5 and not (self.all_wanted or leaves in self.wanted or self.seers[leaves]):
+            if self.rule5 and not self._awaited(leaves):
                 continue
             after = self.step(frame.value, *call)
             if after is ILLEGAL or after == frame.value:
@@ -431,38 +469,42 @@ class _Search:
                 frame.moves.append((~k, after))
         frame.moves.reverse()
 
-    def _note_stuck(self, item: _Item, value: Any) -> None:
+    def _note_stuck(self, item: Item, value: Any) -> None:
         if self.stuck is None or item.ends > self.stuck.ends:
             self.stuck, self.stuck_values = item, {}
         if item.ends == self.stuck.ends:
             self.stuck_values[value] = None
 
 
-def check(history: Iterable[Operation], model: Model, budget: Budget = Budget(), *, smallest: bool = True) -> Verdict:
+def check(
+    history: Iterable[Operation], model: Model, budget: Budget = DEFAULT_BUDGET, *, smallest: bool = True
+) -> Verdict:
     """Return whether `history` is linearizable with respect to `model`, stopping at the first bad key.
 
     All keys get a few steps, then those without an answer get more, so that one hard key does not hide a
     plain fault in another. With `smallest=False` a violation names all operations up to the fault.
     Raises `ValueError` for an operation that the model does not have.
     """
-    purse, steps = _Purse(budget), 1000
-    waiting: dict[str, list[_Item]] = {}
+    purse, steps = Purse(budget), 1000
+    waiting: dict[str, list[Item]] = {}
     for operation in history:
         if operation.outcome is not Outcome.FAILED:
-            waiting.setdefault(operation.key, []).append(_item(operation, model))
+            waiting.setdefault(operation.key, []).append(as_item(operation, model))
     orders: list[list[Operation]] = []
     while waiting:
         for key, items in list(waiting.items()):
             try:
-                order = _Search(items, model, [model.initial]).run(purse, steps)
-            except _Spent:
+                order = Search(items, model, [model.initial]).run(purse, steps)
+            except Spent:
                 continue
             if order is None:
-                return _violation(key, items, model, smallest)
+                return _violation(key, items, model, purse, smallest)
             orders.append(order)
             del waiting[key]
         if waiting and purse.is_empty():
-            return Unknown(f"the budget was spent with {len(waiting)} of the keys undecided, {min(waiting)!r} one of them")
+            return Unknown(
+                f"the budget was spent with {len(waiting)} of the keys undecided, {min(waiting)!r} one of them"
+            )
         steps *= 8
     return _ok(orders)
 
@@ -479,10 +521,10 @@ def _ok(orders: Iterable[Sequence[Operation]]) -> Ok:
     return Ok(tuple(operation for _, operation in points), tuple(at_s for at_s, _ in points))
 
 
-def _violation(key: str, items: list[_Item], model: Model, smallest: bool) -> Violation:
+def _violation(key: str, items: list[Item], model: Model, purse: Purse, smallest: bool) -> Violation:
     if not smallest:
         return Violation(key, tuple(item.operation for item in items), f"key {key!r}: no order explains it.", False)
-    shrinker = _Shrinker(items, model)
+    shrinker = Shrinker(items, model, purse.until)
     shrinker.shrink()
     kept = sorted(shrinker.kept, key=lambda item: item.begins)
     return Violation(key, tuple(i.operation for i in kept), f"key {key!r}: {shrinker.reason()}", shrinker.sure)
@@ -494,7 +536,7 @@ STEPS_TO_SHRINK = 500_000
 STEPS_PER_TRIAL = 50_000
 
 
-class _Shrinker:
+class Shrinker:
     """Finds few operations that are a violation whatever the others did.
 
     An operation that is left out may take effect at any time or never; or it took effect before those that
@@ -503,16 +545,27 @@ class _Shrinker:
     that the sentence about it is as true of the few as of the many.
     """
 
-    def __init__(self, items: list[_Item], model: Model) -> None:
+    def __init__(self, items: list[Item], model: Model, until: float) -> None:
         self.model, self.sure = model, True
-        self.purse = _Purse(Budget(STEPS_TO_SHRINK))
+        self.purse = Purse(Budget(STEPS_TO_SHRINK))
+        self.purse.until = until
         self.values: list[Any] = [model.initial]
-        self.spared: list[_Item] = []
+        self.spared: list[Item] = []
         ends = sorted(item.ends for item in items if not item.optional)
-        self.end = ends[bisect_left(ends, True, hi=len(ends) - 1, key=lambda end: self._fail_before(items, end))]
+        first = bisect_left(
+            ends,
+            True,
+            hi=len(ends) - 1,
+            key=lambda end: bool(self._searched(_cut(items, end), self.values, rule5=True)),
+        )
+        self.end = ends[first]
         self.kept = _cut(items, self.end)
-        search = None if model.links else self._searched(self.kept, self.values)
-        held = [value for _, _, value in search.entered] if search else [item.leaves for item in self.kept if not item.pure]
+        search = None if model.links else self._searched(self.kept, self.values, rule5=False)
+        held = (
+            [value for _, _, value in search.entered]
+            if search
+            else [item.leaves for item in self.kept if not item.pure]
+        )
         self.held: list[Any] = list(dict.fromkeys([model.initial, *held]))
 
     def shrink(self) -> None:
@@ -525,7 +578,7 @@ class _Shrinker:
 
     def reason(self) -> str:
         """Return the sentence about the operation that fits nowhere."""
-        count, search = len(self.kept), self._searched(self.kept, self.values)
+        count, search = len(self.kept), self._searched(self.kept, self.values, rule5=False)
         if search is None or search.stuck is None:
             return f"No order of these {count} operations explains every result."
         nowhere = f"({search.stuck.operation}) fits nowhere."
@@ -534,30 +587,22 @@ class _Shrinker:
         met = [encode(thaw(value)) for value in search.stuck_values]
         if len(met) > 3:
             met[3:] = [f"one of {len(met) - 3} other values"]
-        return f"{nowhere} In each order of these {count} operations that keeps time, it meets {' or '.join(met)}."
+        return f"{nowhere} In each order of these {count} that keeps to real time, it meets {' or '.join(met)}."
 
-    def _searched(self, items: list[_Item], values: list[Any]) -> _Search | None:
+    def _searched(self, items: list[Item], values: list[Any], *, rule5: bool) -> Search | None:
         # A search that found no order, or None.
-        search = _Search(items, self.model, values, rule5=False)
+        search = Search(items, self.model, values, rule5=rule5)
         try:
             return search if search.run(self.purse, STEPS_PER_TRIAL) is None else None
-        except _Spent:
+        except Spent:
             self.sure = False
             return None
 
-    def _fail_before(self, items: list[_Item], end: float) -> bool:
-        search = _Search(_cut(items, end), self.model, self.values)
-        try:
-            return search.run(self.purse, STEPS_PER_TRIAL) is None
-        except _Spent:
-            self.sure = False
-            return False
-
-    def _fail(self, kept: list[_Item], spared: list[_Item], values: list[Any]) -> bool:
-        alone = self._searched(kept, values)
+    def _fail(self, kept: list[Item], spared: list[Item], values: list[Any]) -> bool:
+        alone = self._searched(kept, values, rule5=False)
         if alone is None or alone.stuck is None or alone.stuck.ends != self.end:
             return False
-        return not spared or self._searched(kept + spared, values) is not None
+        return not spared or self._searched(kept + spared, values, rule5=True) is not None
 
     def _forget_beginning(self) -> None:
         begins = sorted((item.begins for item in self.kept if not item.optional), reverse=True)
@@ -572,7 +617,7 @@ class _Shrinker:
                 return
             size += 1 + size // 4
 
-    def _values_before(self, items: list[_Item]) -> list[Any]:
+    def _values_before(self, items: list[Item]) -> list[Any]:
         # All values that there can have been, or so many of them that `items` cannot tell the difference.
         if self.model.links is None:
             return self.held
@@ -593,11 +638,11 @@ class _Shrinker:
                     start += size
 
 
-def _spared(item: _Item) -> _Item:
+def _spared(item: Item) -> Item:
     return item._replace(begins=-inf, ends=inf, optional=True)
 
 
-def _cut(items: list[_Item], end: float) -> list[_Item]:
+def _cut(items: list[Item], end: float) -> list[Item]:
     # The history as it was at that time: what ends later is still open.
     begun = [item for item in items if item.begins <= end]
     return [item if item.ends <= end else item._replace(ends=inf, optional=True) for item in begun]
@@ -606,7 +651,7 @@ def _cut(items: list[_Item], end: float) -> list[_Item]:
 # --- The short cut for versioned registers --------------------------------------------------------------
 
 
-class _Clash(Exception):
+class Clash(Exception):
     """A violation that was seen in passing: what contradicts what, and which operations say so."""
 
     def __init__(self, reason: str, *operations: Operation) -> None:
@@ -614,7 +659,7 @@ class _Clash(Exception):
         self.operations = operations
 
 
-def check_versioned(history: Iterable[Operation], budget: Budget = Budget()) -> Verdict:
+def check_versioned(history: Iterable[Operation], budget: Budget = DEFAULT_BUDGET) -> Verdict:
     """Judge a history of versioned registers, in time that grows as sorting does.
 
     The versions tell the order, so there is nothing to search: put the operations in the order of the
@@ -625,7 +670,7 @@ def check_versioned(history: Iterable[Operation], budget: Budget = Budget()) -> 
     model = MODELS["versioned-register"]
     keys: dict[str, list[Operation]] = {}
     for operation in history:
-        _item(operation, model)  # to raise
+        as_item(operation, model)  # to raise
         if operation.outcome is not Outcome.FAILED:
             keys.setdefault(operation.key, []).append(operation)
     orders, untold = [], []
@@ -634,32 +679,31 @@ def check_versioned(history: Iterable[Operation], budget: Budget = Budget()) -> 
             untold += operations
             continue
         try:
-            orders.append(_by_version(operations))
-        except _Clash as clash:
+            orders.append(by_version(operations))
+        except Clash as clash:
             return Violation(key, clash.operations, f"key {key!r}: {clash}")
     rest = check(untold, model, budget)
     return _ok([*orders, rest.linearization]) if isinstance(rest, Ok) else rest
 
 
 def _seen(operation: Operation) -> Any:
-    result = operation.result
-    return result.value if isinstance(result, Refusal) else result
+    seen = operation.result.value if isinstance(operation.result, Refusal) else operation.result
+    return NEVER_WRITTEN if seen is None else seen
 
 
 def _version(operation: Operation) -> int:
     seen = _seen(operation)
-    if seen is None:
-        return 0
     if not isinstance(seen, dict) or seen.keys() != {"ver", "val"} or type(seen["ver"]) is not int:
         raise ValueError(f'({operation}): a versioned value is {{"ver": a whole number, "val": any value}}, or null')
-    return seen["ver"]
+    version: int = seen["ver"]
+    return version
 
 
 def _makes(operation: Operation) -> bool:
     return operation.f != "read" and not isinstance(operation.result, Refusal)
 
 
-def _by_version(operations: list[Operation]) -> list[Operation]:
+def by_version(operations: list[Operation]) -> list[Operation]:
     told = [(_version(operation), operation) for operation in operations if operation.outcome is Outcome.OK]
     spare = [operation for operation in operations if operation.outcome is Outcome.UNKNOWN and _makes(operation)]
     told.sort(key=_rank)
@@ -672,15 +716,16 @@ def _by_version(operations: list[Operation]) -> list[Operation]:
         value = freeze(_seen(operation))
         if values.setdefault(version, value) != value:
             others = [other for v, other in told if v == version and freeze(_seen(other)) != value]
-            raise _Clash(f"version {version} was seen with two values.", others[0], operation)
+            raise Clash(f"version {version} was seen with two different values.", others[0], operation)
     told += _fill(told, made, values, spare)
     told.sort(key=_rank)
-    latest = told[0][1] if told else None
-    for _, operation in told:
+    latest = told[0] if told else None
+    for version, operation in told:
         assert latest is not None
-        if operation.completed_s is not None and operation.completed_s < latest.invoked_s:
-            raise _Clash("the later of these two saw or made the lower version.", operation, latest)
-        latest = max(latest, operation, key=lambda one: one.invoked_s)
+        if operation.completed_s is not None and operation.completed_s < latest[1].invoked_s:
+            reason = f"after one had seen or made version {version}, another began that had version {latest[0]}."
+            raise Clash(reason, operation, latest[1])
+        latest = max(latest, (version, operation), key=lambda one: one[1].invoked_s)
     return [operation for _, operation in told]
 
 
@@ -690,17 +735,17 @@ def _rank(told: tuple[int, Operation]) -> tuple[int, bool, float]:
 
 
 def _check_alone(version: int, operation: Operation, maker: Operation | None) -> None:
-    if version < (1 if _makes(operation) or _seen(operation) is not None else 0):
-        raise _Clash("the first version is 1.", operation)
+    if version < 0 or (version == 0 and (_makes(operation) or _seen(operation) != NEVER_WRITTEN)):
+        raise Clash("nobody writes a version below 1.", operation)
     if not _makes(operation):
         if operation.f == "cas" and operation.args[0] == version:
-            raise _Clash("it was refused although its version was the right one.", operation)
+            raise Clash(f"a cas from version {version} was refused at version {version}.", operation)
     elif maker is not None:
-        raise _Clash(f"both made version {version}.", maker, operation)
+        raise Clash(f"two operations made version {version}.", maker, operation)
     elif operation.f == "cas" and operation.args[0] != version - 1:
-        raise _Clash(f"it made version {version}, but not out of the version that it asked for.", operation)
+        raise Clash(f"a cas from version {operation.args[0]} made version {version}.", operation)
     elif freeze(_seen(operation)["val"]) != freeze(operation.args[-1]):
-        raise _Clash("it stored another value than it was given.", operation)
+        raise Clash(f"version {version} does not hold what its maker wrote.", operation)
 
 
 def _fill(
@@ -726,15 +771,16 @@ def _fill(
     filled |= _by_write({gap: last for gap, last in gaps.items() if gap not in filled}, values, spare)
     for gap, last in gaps.items():
         if gap not in filled:
-            raise _Clash(f"nothing that began in time can have made version {gap}.", last)
+            raise Clash(f"nothing that began in time can have made version {gap}.", last)
     return list(filled.items())
 
 
 def _by_cas(gaps: Mapping[int, Operation], values: Mapping[int, Any], spare: list[Operation]) -> dict[int, Operation]:
     filled: dict[int, Operation] = {}
+    wanted = {gap - 1: gap for gap in gaps}
     for maker in spare:
-        version = maker.args[0] + 1 if maker.f == "cas" else 0
-        if version in gaps and maker.invoked_s <= (gaps[version].completed_s or 0.0):
+        version = wanted.get(freeze(maker.args[0]), 0) if maker.f == "cas" else 0
+        if version and maker.invoked_s <= (gaps[version].completed_s or 0.0):
             value = freeze({"ver": version, "val": maker.args[-1]})
             if values.get(version, value) == value:
                 filled[version] = maker
@@ -757,17 +803,17 @@ def _by_write(gaps: Mapping[int, Operation], values: Mapping[int, Any], spare: l
     rest = (write for write in writes if id(write) not in used)
     for version, last in gaps.items():
         if version not in values:
-            write = next(rest, None)
-            if write is None or write.invoked_s > (last.completed_s or 0.0):
+            first = next(rest, None)
+            if first is None or first.invoked_s > (last.completed_s or 0.0):
                 break
-            filled[version] = write
+            filled[version] = first
     return filled
 
 
 # --- Files ----------------------------------------------------------------------------------------------
 
 
-def check_history_file(path: str | Path, model: str | Model, budget: Budget = Budget()) -> Verdict:
+def check_history_file(path: str | Path, model: str | Model, budget: Budget = DEFAULT_BUDGET) -> Verdict:
     """Judge the history in a file: our JSON lines, or Jepsen's EDN or log.
 
     `model` is a `Model` or the name of one in `MODELS`. Raises `ValueError` for another name, a file that is
