@@ -285,7 +285,7 @@ class Proposer:
 def _apply(text: str, group: Iterable[_Caller]) -> tuple[str, _Outcomes]:
     # Runs the group's functions one after the other, each on a fresh copy of what the one before it left.
     outcomes: _Outcomes = []
-    for caller in group:
+    for caller in [caller for caller in group if not caller.outcome.done()]:  # some may have left meanwhile
         argument = decode(text)
         try:
             result = caller.f(argument)

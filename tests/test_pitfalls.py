@@ -439,6 +439,31 @@ async def test_in_a_lost_round_a_change_is_unknown_and_a_refusal_or_a_read_is_no
     assert [type(outcome) for outcome in outcomes] == [OutcomeUnknown, NotApplied, NotApplied]
 
 
+@pytest.mark.parametrize("leave", ["by deadline", "by cancelling"])
+async def test_a_caller_who_left_while_the_prepare_was_under_way_is_not_applied(leave: str) -> None:
+    """It was told that its change is not applied. The simulator found it applied all the same."""
+    gate = asyncio.Event()
+
+    class Slow(Puppet):
+        async def send(self, requests: Any) -> Any:
+            await gate.wait()
+            return await super().send(requests)
+
+    proposer = Proposer(Configuration.majority("ABC"), {name: Slow(name) for name in "ABC"}, **QUICK)
+    stays = asyncio.create_task(proposer.change("k", Appender("stays")))
+    leaves = asyncio.create_task(proposer.change("k", Appender("leaves"), timeout_s=0.05))
+    alone = asyncio.create_task(proposer.change("other", Appender("leaves"), timeout_s=0.05))
+    await asyncio.sleep(0.01)
+    if leave == "by cancelling":
+        leaves.cancel()
+        alone.cancel()
+    outcomes = await asyncio.gather(leaves, alone, return_exceptions=True)
+    assert all(isinstance(outcome, NotApplied | asyncio.CancelledError) for outcome in outcomes)
+    gate.set()
+    assert await stays == ["stays"]
+    assert await proposer.change("other", read) is None
+
+
 async def test_each_caller_of_a_shared_round_gets_its_own_result() -> None:
     configuration, acceptors = puppets()
     proposer = proposers(1, configuration, acceptors)[0]
