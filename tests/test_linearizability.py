@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,13 @@ from gryadka.checking.linearizability import (
     Budget,
     Model,
     Ok,
+    Purse,
+    Search,
+    Spent,
     Unknown,
     Verdict,
     Violation,
+    as_item,
     check,
     check_history_file,
     check_versioned,
@@ -218,8 +223,9 @@ def test_the_search_agrees_with_the_oracle(model: str, data: st.DataObject) -> N
     if isinstance(verdict, Ok):
         assert_explains(verdict, operations, MODELS[model])
     else:
-        assert_is_smallest(verdict, operations)
-        assert not oracle(verdict.operations, model)
+        end = first_impossible_end(operations, model)
+        assert end in [one.completed_s for one in verdict.operations]
+        assert_is_smallest(verdict, [one for one in operations if one.invoked_s <= end], model)
 
 
 @settings(max_examples=250, deadline=None)
@@ -230,13 +236,173 @@ def test_the_short_cut_agrees_with_the_oracle(operations: list[Operation]) -> No
     if isinstance(verdict, Ok):
         assert_explains(verdict, operations, VERSIONED)
     else:
-        assert_is_smallest(verdict, operations)
-        assert not oracle(verdict.operations, "versioned-register")
+        end = max(one.completed_s for one in verdict.operations if one.completed_s is not None)
+        assert_is_smallest(verdict, [one for one in operations if one.invoked_s <= end], "versioned-register")
 
 
-def assert_is_smallest(verdict: Verdict, operations: Iterable[Operation]) -> None:
+# --- the rules that keep the search small lose no answer: histories that a hastier rule would judge wrongly
+
+RULES: dict[str, tuple[Model, list[Operation]]] = {
+    "1: a write of the value that is there already is no read": (
+        KEY_VALUE,
+        [
+            did("append", "a", at=(3, 7), is_="aa"),
+            did("append", "a", at=(4, 4), is_="a"),
+            did("put", "a", at=(6, 7)),
+            did("get", at=(8, 10), is_="a"),
+        ],
+    ),
+    "2: a read has noticed, so what comes after it need not": (
+        REGISTER,
+        [
+            did("write", 3, at=(1, None)),
+            did("read", at=(6, 8), is_=3),
+            did("write", 1, at=(7, 12)),
+            did("read", at=(10, 12), is_=1),
+        ],
+    ),
+    "3: the second of two alike is taken after the first": (
+        COUNTER,
+        [
+            did("add", 2, at=(1, None)),
+            did("read", at=(3, 5), is_=2),
+            did("add", 2, at=(5, 9), is_=6),
+            did("add", 2, at=(6, None)),
+        ],
+    ),
+    "4: having used up other operations is not having used up more": (
+        KEY_VALUE,
+        [
+            did("append", "a", at=(0, None)),
+            did("put", "a", at=(2, None)),
+            did("append", "b", at=(11, 15), is_="aab"),
+        ],
+    ),
+    "4: having used up more is worse, not better": (
+        KEY_VALUE,
+        [
+            did("put", "a", at=(0, 1)),
+            did("append", "b", at=(3, 4), is_="ab"),
+            did("put", "a", at=(4, 4)),
+            did("append", "b", at=(6, 9), is_="ab"),
+            did("put", "a", at=(9, None)),
+            did("get", at=(10, 11), is_="a"),
+        ],
+    ),
+    "5: a value may be left when it can be brought back": (
+        CAS,
+        [
+            did("write", 2, at=(2, 5)),
+            did("cas", 2, 1, at=(3, 6)),
+            did("cas", 1, 2, at=(5, 8)),
+            did("cas", 2, 0, at=(11, 13)),
+        ],
+    ),
+    "5: what was put back can bring a value again": (
+        CAS,
+        [
+            did("write", 0, at=(3, 9)),
+            did("write", 2, at=(8, 9)),
+            did("cas", 2, 0, at=(10, 10)),
+            did("read", at=(11, 15), is_=0),
+        ],
+    ),
+    "5: an unknown operation may wait for the value of another": (
+        CAS,
+        [did("write", 1, at=(1, None)), did("read", at=(8, 10), is_=0), did("cas", 1, 0, at=(8, None))],
+    ),
+    "5: a refusal that tells nothing may wait for any value": (
+        CAS,
+        [
+            did("write", 1, at=(0, 1)),
+            did("write", 2, at=(0, None)),
+            did("cas", 1, 3, at=(2, 3), is_=Refusal()),
+            did("write", 4, at=(4, 5)),
+        ],
+    ),
+    "6: a value that somebody waits for is not overwritten": (
+        CAS,
+        [did("write", 3, at=(7, 10)), did("cas", 3, 3, at=(9, 12)), did("write", 1, at=(11, 15))],
+    ),
+    "6: a value that somebody waits for is not written too soon": (
+        REGISTER,
+        [did("read", at=(8, 12), is_=1), did("write", 1, at=(9, 11)), did("write", 0, at=(11, 15))],
+    ),
+    "6: an unknown operation may wait for a value as well": (
+        CAS,
+        [
+            did("write", 1, at=(0, 9)),
+            did("write", 2, at=(0, 9)),
+            did("cas", 1, 5, at=(0, None)),
+            did("cas", 5, 6, at=(0, 9)),
+            did("read", at=(0, 9), is_=6),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_rule_loses_an_answer(rule: str) -> None:
+    model, operations = RULES[rule]
+    assert oracle(operations, model.name)
+    for some in (operations, operations[::-1]):
+        assert_holds(some, model)
+
+
+# --- the smallest part
+
+
+def assert_is_smallest(verdict: Verdict, operations: Sequence[Operation], model: str) -> None:
+    """It is sure, it is a part, and there is no way out: whatever the rest did, and whatever was there before."""
     assert isinstance(verdict, Violation) and verdict.smallest and verdict.operations
-    assert all(any(one is operation for operation in operations) for one in verdict.operations)
+    kept = [one for one in operations if is_among(one, verdict.operations)]
+    assert len(kept) == len(verdict.operations)
+    rest = [replace(one, invoked_s=-1.0) for one in operations if not is_among(one, kept)]
+    start = min(one.invoked_s for one in kept)
+    beside = [one for one in rest if one.completed_s is None or one.completed_s >= start]
+    assert not can_be(kept, rest, model, START[model]) or not any(
+        can_be(kept, beside, model, value) for value in [START[model], *held(operations, model)]
+    )
+
+
+def is_among(operation: Operation, operations: Iterable[Operation]) -> bool:
+    return any(operation is one for one in operations)
+
+
+def held(operations: Iterable[Operation], model: str) -> list[Any]:
+    """Return all values that the operations can have left, and more."""
+    if model in ("register", "cas-register"):
+        return [one.args[-1] for one in operations if one.args]
+    return [one.result for one in operations if one.result is not UNTOLD and not isinstance(one.result, Refusal)]
+
+
+def can_be(kept: Sequence[Operation], free: Sequence[Operation], model: str, start: Any) -> bool:
+    """Like the oracle, but the register holds `start` at first, and what is `free` may also be left out."""
+
+    def goes_on(value: Any, left: list[Operation], others: list[Operation]) -> bool:
+        due_s = min((one.completed_s for one in left if one.completed_s is not None), default=None)
+        if due_s is None:
+            return True
+        for here, number, one in [(0, *pair) for pair in enumerate(left)] + [(1, *pair) for pair in enumerate(others)]:
+            after = sequential(model, value, one) if one.invoked_s <= due_s else WRONG
+            if after is not WRONG:
+                rest = [left, others]
+                rest[here] = rest[here][:number] + rest[here][number + 1 :]
+                if goes_on(after, *rest):
+                    return True
+        return False
+
+    return goes_on(start, list(kept), list(free))
+
+
+def first_impossible_end(operations: Sequence[Operation], model: str) -> float:
+    """Return when the history had become impossible: what ends later is still open then."""
+    for end in sorted(one.completed_s for one in operations if one.completed_s is not None):
+        begun = [one for one in operations if one.invoked_s <= end]
+        open_ = [one for one in begun if one.completed_s is None or one.completed_s > end]
+        if not can_be([one for one in begun if not is_among(one, open_)], open_, model, START[model]):
+            return end
+    raise AssertionError("it is possible")
 
 
 # --- conventions, each with the history that would be judged wrongly without it
@@ -493,6 +659,16 @@ def test_a_spent_budget_is_unknown_and_never_ok(budget: Budget) -> None:
     assert isinstance(verdict, Unknown) and "1 of the keys undecided" in verdict.reason
 
 
+def test_the_clock_is_looked_at_during_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr("time.monotonic", lambda: float(next(seconds)))
+    purse = Purse(Budget(max_steps=100_000, max_seconds=3.0))
+    search = Search([as_item(operation, KEY_VALUE) for operation in hard()], KEY_VALUE, [""])
+    with pytest.raises(Spent):
+        search.run(purse, 100_000)
+    assert purse.steps > 99_000, "it stopped soon after the third second"
+
+
 def test_a_hard_key_does_not_hide_a_plain_fault_in_another() -> None:
     fault = did("get", at=(0, 1), is_="x", key="plain")
     verdict = check([*hard("hard"), fault], KEY_VALUE, Budget(max_steps=20_000))
@@ -564,6 +740,16 @@ def test_a_long_cas_history_with_many_lost_is_decided() -> None:
         ),
         ([did("read", at=(0, 1), is_=versioned(2, 1))], "nothing that began in time can have made version 1", 1),
         (
+            [did("write", 1, at=(4, None)), did("cas", 1, 5, at=(2, 3), is_=versioned(2, 5))],
+            "nothing that began in time can have made version 1",
+            1,
+        ),
+        (
+            [did("cas", 0, 1, at=(4, None)), did("cas", 1, 5, at=(2, 3), is_=versioned(2, 5))],
+            "nothing that began in time can have made version 1",
+            1,
+        ),
+        (
             [did("write", 1, at=(5, None)), did("read", at=(0, 1), is_=versioned(1, 1))],
             "nothing that began in time can have made version 1",
             1,
@@ -582,14 +768,38 @@ def test_a_version_that_cannot_be_is_named(operations: list[Operation], words: s
     assert not oracle(verdict.operations, "versioned-register")
 
 
-def test_gaps_are_filled_by_whatever_can_fill_them() -> None:
-    early, late = did("write", 1, at=(0, None)), did("write", 1, at=(4, None))
-    only = did("cas", 2, 5, at=(0, None))
-    seen = [did("read", at=(2, 3), is_=None), did("read", at=(6, 7), is_=versioned(4, 6))]
-    last = did("cas", 3, 6, at=(5, 6), is_=versioned(4, 6))
-    verdict = check_versioned([early, late, only, *seen, last])
-    assert isinstance(verdict, Ok)
-    assert_explains(verdict, [early, late, only, *seen, last], VERSIONED)
+FILLED: dict[str, list[Operation]] = {
+    "a write whose value was seen leaves the earlier ones to those who need them sooner": [
+        did("write", 1, at=(0, None)),
+        did("write", 1, at=(4, None)),
+        did("cas", 1, 5, at=(2, 3), is_=versioned(2, 5)),
+        did("read", at=(6, 7), is_=versioned(3, 1)),
+    ],
+    "a version is due when a later one is seen": [
+        did("write", 1, at=(0, None)),
+        did("write", 1, at=(4, None)),
+        did("write", 2, at=(0, None)),
+        did("read", at=(1, 9), is_=versioned(1, 1)),
+        did("read", at=(2, 3), is_=versioned(2, 2)),
+    ],
+    "a cas goes where nothing else can": [
+        did("write", 6, at=(0, None)),
+        did("cas", 1, 6, at=(0, None)),
+        did("read", at=(8, 9), is_=versioned(2, 6)),
+    ],
+    "what has effect without being seen is found a place": [
+        did("cas", 0, 3, at=(0, None)),
+        did("write", 4, at=(1, None)),
+        did("cas", 2, 5, at=(2, 9), is_=versioned(3, 5)),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", FILLED)
+def test_versions_that_nobody_is_known_to_have_made_are_accounted_for(case: str) -> None:
+    verdict = check_versioned(FILLED[case])
+    assert isinstance(verdict, Ok), verdict
+    assert_explains(verdict, FILLED[case], VERSIONED)
 
 
 def test_an_answer_that_does_not_tell_its_version_is_left_to_the_search() -> None:

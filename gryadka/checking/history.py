@@ -288,9 +288,6 @@ class Recorder:
         except NotApplied:
             begun.failed()
             raise
-        finally:
-            if not begun.ended:
-                begun.unknown()
 
     async def record(
         self, change: Awaitable[T], *, process: int | str, f: str, args: Sequence[Value] = (), key: str = ""

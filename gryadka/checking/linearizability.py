@@ -250,6 +250,7 @@ class Item(NamedTuple):
 
 
 def as_item(operation: Operation, model: Model) -> Item:
+    """Return the operation ready for a search. Raises `ValueError` if the model does not have it."""
     f, args, result = operation.f, operation.args, operation.result
     if model.arity.get(f) != len(args):
         known = ", ".join(f"{name} with {count}" for name, count in model.arity.items())
@@ -277,6 +278,7 @@ class Purse:
         self.until = inf if budget.max_seconds is None else time.monotonic() + budget.max_seconds
 
     def is_empty(self) -> bool:
+        """Return whether nothing is left."""
         return self.steps <= 0 or time.monotonic() > self.until
 
 
@@ -297,15 +299,15 @@ class Frame:
 class Search:
     """One key's search. Entries are numbers: k is the beginning of must[k], n + k its end, 2n the list's head.
 
-    `values` are those that the register may hold at first. Rule 5 looks ahead to all operations, so only
-    without it do `stuck` and `stuck_values` tell which operation could not be taken in time, and which values
-    it met instead.
+    `values` are those that the register may hold at first. Rules 5 and 6 look ahead to all operations, so only
+    without them (`look_ahead`) do `stuck` and `stuck_values` tell which operation could not be taken in time,
+    and which values it met instead.
     """
 
-    def __init__(self, items: Iterable[Item], model: Model, values: Iterable[Any], *, rule5: bool = True) -> None:
+    def __init__(self, items: Iterable[Item], model: Model, values: Iterable[Any], *, look_ahead: bool = True) -> None:
         items = sorted(items, key=lambda item: item.begins)
         self.step, self.values = model.step, values
-        self.rule5 = rule5 and model.links is not None
+        self.look_ahead = look_ahead and model.links is not None
         self.must = [item for item in items if not item.optional]
         self.may = [item for item in items if item.optional and not item.pure]
         self.may_begin = [item.begins for item in self.may]
@@ -316,7 +318,7 @@ class Search:
         for k, item in enumerate(self.may):
             self.twin[k] = latest.get(item.call, 0)
             latest[item.call] = 1 << k
-        # Rule 5: how many operations that are not taken yet have to see a value, and could bring it.
+        # Rules 5 and 6: how many of those not yet taken have to see a value, and how many could bring it.
         self.seers = Counter(item.fits for item in self.must)
         self.makers = Counter(item.leaves for item in [*self.must, *self.may] if not item.pure)
         self.wanted = {item.fits for item in self.may} - {UNTOLD}
@@ -401,7 +403,7 @@ class Search:
         first = self.next[2 * self.n]
         configuration = (first, done >> first, value)
         known = self.entered.get(configuration, ())
-        lost = self.rule5 and value != frame.value and self.seers[frame.value] and not self.makers[frame.value]
+        lost = self.look_ahead and value != frame.value and self.seers[frame.value] and not self.makers[frame.value]
         if lost or any(fewer & used == fewer for fewer in known):  # rules 5 and 4
             self._put_back([k])
             return None
@@ -437,9 +439,9 @@ class Search:
             self._note_stuck(self.must[entry - self.n], frame.value)
 
     def _take_idle(self, frame: Frame) -> bool:
-        if not self.rule5 or self._awaited(frame.value):  # rule 6
+        if not self.look_ahead or self._awaited(frame.value):  # rule 6
             return False
-        idle = [k for k, after in frame.moves if self.must[k].fits is UNTOLD and not self._awaited(after)]
+        idle = [k for k, after in frame.moves if not self._awaited(after)]
         for k in idle:
             self._take_free(frame, k)
             frame.value = self.must[k].leaves
@@ -460,7 +462,7 @@ class Search:
             call, leaves = self.may[k].call, self.may[k].leaves
             if frame.used >> k & 1 or self.twin[k] & ~frame.used:  # rule 3
                 continue
-            if self.rule5 and not self._awaited(leaves):
+            if self.look_ahead and not self._awaited(leaves):
                 continue
             after = self.step(frame.value, *call)
             if after is ILLEGAL or after == frame.value:
@@ -556,17 +558,18 @@ class Shrinker:
             ends,
             True,
             hi=len(ends) - 1,
-            key=lambda end: bool(self._searched(_cut(items, end), self.values, rule5=True)),
+            key=lambda end: bool(self._searched(_cut(items, end), self.values, look_ahead=True)),
         )
         self.end = ends[first]
         self.kept = _cut(items, self.end)
-        search = None if model.links else self._searched(self.kept, self.values, rule5=False)
-        held = (
-            [value for _, _, value in search.entered]
-            if search
-            else [item.leaves for item in self.kept if not item.pure]
-        )
-        self.held: list[Any] = list(dict.fromkeys([model.initial, *held]))
+        self.held = self._all_values()
+
+    def _all_values(self) -> list[Any]:
+        # Every value that the register can have held; none if that cannot be told.
+        if self.model.links is None:
+            search = self._searched(self.kept, self.values, look_ahead=False)
+            return list(dict.fromkeys([*self.values, *(value for _, _, value in search.entered)])) if search else []
+        return list(dict.fromkeys([*self.values, *(item.leaves for item in self.kept if not item.pure)]))
 
     def shrink(self) -> None:
         """Forget the beginning, then spare what can be spared, large parts first, until nothing can."""
@@ -578,7 +581,7 @@ class Shrinker:
 
     def reason(self) -> str:
         """Return the sentence about the operation that fits nowhere."""
-        count, search = len(self.kept), self._searched(self.kept, self.values, rule5=False)
+        count, search = len(self.kept), self._searched(self.kept, self.values, look_ahead=False)
         if search is None or search.stuck is None:
             return f"No order of these {count} operations explains every result."
         nowhere = f"({search.stuck.operation}) fits nowhere."
@@ -589,9 +592,9 @@ class Shrinker:
             met[3:] = [f"one of {len(met) - 3} other values"]
         return f"{nowhere} In each order of these {count} that keeps to real time, it meets {' or '.join(met)}."
 
-    def _searched(self, items: list[Item], values: list[Any], *, rule5: bool) -> Search | None:
+    def _searched(self, items: list[Item], values: list[Any], *, look_ahead: bool) -> Search | None:
         # A search that found no order, or None.
-        search = Search(items, self.model, values, rule5=rule5)
+        search = Search(items, self.model, values, look_ahead=look_ahead)
         try:
             return search if search.run(self.purse, STEPS_PER_TRIAL) is None else None
         except Spent:
@@ -599,15 +602,15 @@ class Shrinker:
             return None
 
     def _fail(self, kept: list[Item], spared: list[Item], values: list[Any]) -> bool:
-        alone = self._searched(kept, values, rule5=False)
+        alone = self._searched(kept, values, look_ahead=False)
         if alone is None or alone.stuck is None or alone.stuck.ends != self.end:
             return False
-        return not spared or self._searched(kept + spared, values, rule5=True) is not None
+        return not spared or self._searched(kept + spared, values, look_ahead=True) is not None
 
     def _forget_beginning(self) -> None:
         begins = sorted((item.begins for item in self.kept if not item.optional), reverse=True)
         size = 1
-        while size <= len(begins):
+        while self.held and size <= len(begins):
             start = begins[size - 1]
             kept = [item for item in self.kept if item.begins >= start]
             spared = [_spared(item) for item in self.kept if item.begins < start <= item.ends]
@@ -618,7 +621,7 @@ class Shrinker:
             size += 1 + size // 4
 
     def _values_before(self, items: list[Item]) -> list[Any]:
-        # All values that there can have been, or so many of them that `items` cannot tell the difference.
+        # Of all values, so many that `items` cannot tell the difference.
         if self.model.links is None:
             return self.held
         told = {value for item in items for value in (item.fits, *item.call[1])}
@@ -652,7 +655,7 @@ def _cut(items: list[Item], end: float) -> list[Item]:
 
 
 class Clash(Exception):
-    """A violation that was seen in passing: what contradicts what, and which operations say so."""
+    """A violation that the versions show: the reason in a sentence, and the operations that contradict."""
 
     def __init__(self, reason: str, *operations: Operation) -> None:
         super().__init__(reason)
@@ -675,7 +678,7 @@ def check_versioned(history: Iterable[Operation], budget: Budget = DEFAULT_BUDGE
             keys.setdefault(operation.key, []).append(operation)
     orders, untold = [], []
     for key, operations in keys.items():
-        if any(operation.outcome is Outcome.OK and _seen(operation) is UNTOLD for operation in operations):
+        if any(operation.outcome is Outcome.OK and shown(operation) is UNTOLD for operation in operations):
             untold += operations
             continue
         try:
@@ -686,13 +689,14 @@ def check_versioned(history: Iterable[Operation], budget: Budget = DEFAULT_BUDGE
     return _ok([*orders, rest.linearization]) if isinstance(rest, Ok) else rest
 
 
-def _seen(operation: Operation) -> Any:
+def shown(operation: Operation) -> Any:
+    """Return the versioned value that the operation saw or made, or `UNTOLD`."""
     seen = operation.result.value if isinstance(operation.result, Refusal) else operation.result
     return NEVER_WRITTEN if seen is None else seen
 
 
 def _version(operation: Operation) -> int:
-    seen = _seen(operation)
+    seen = shown(operation)
     if not isinstance(seen, dict) or seen.keys() != {"ver", "val"} or type(seen["ver"]) is not int:
         raise ValueError(f'({operation}): a versioned value is {{"ver": a whole number, "val": any value}}, or null')
     version: int = seen["ver"]
@@ -704,6 +708,7 @@ def _makes(operation: Operation) -> bool:
 
 
 def by_version(operations: list[Operation]) -> list[Operation]:
+    """Return the operations of one key in an order that explains them all. Raises `Clash` if there is none."""
     told = [(_version(operation), operation) for operation in operations if operation.outcome is Outcome.OK]
     spare = [operation for operation in operations if operation.outcome is Outcome.UNKNOWN and _makes(operation)]
     told.sort(key=_rank)
@@ -713,9 +718,9 @@ def by_version(operations: list[Operation]) -> list[Operation]:
         _check_alone(version, operation, made.get(version))
         if _makes(operation):
             made[version] = operation
-        value = freeze(_seen(operation))
+        value = freeze(shown(operation))
         if values.setdefault(version, value) != value:
-            others = [other for v, other in told if v == version and freeze(_seen(other)) != value]
+            others = [other for v, other in told if v == version and freeze(shown(other)) != value]
             raise Clash(f"version {version} was seen with two different values.", others[0], operation)
     told += _fill(told, made, values, spare)
     told.sort(key=_rank)
@@ -735,7 +740,7 @@ def _rank(told: tuple[int, Operation]) -> tuple[int, bool, float]:
 
 
 def _check_alone(version: int, operation: Operation, maker: Operation | None) -> None:
-    if version < 0 or (version == 0 and (_makes(operation) or _seen(operation) != NEVER_WRITTEN)):
+    if version < 0 or (version == 0 and (_makes(operation) or shown(operation) != NEVER_WRITTEN)):
         raise Clash("nobody writes a version below 1.", operation)
     if not _makes(operation):
         if operation.f == "cas" and operation.args[0] == version:
@@ -744,7 +749,7 @@ def _check_alone(version: int, operation: Operation, maker: Operation | None) ->
         raise Clash(f"two operations made version {version}.", maker, operation)
     elif operation.f == "cas" and operation.args[0] != version - 1:
         raise Clash(f"a cas from version {operation.args[0]} made version {version}.", operation)
-    elif freeze(_seen(operation)["val"]) != freeze(operation.args[-1]):
+    elif freeze(shown(operation)["val"]) != freeze(operation.args[-1]):
         raise Clash(f"version {version} does not hold what its maker wrote.", operation)
 
 

@@ -1,0 +1,142 @@
+"""A learner's functions as rules: they are asked like ours, and what they do wrong becomes a sentence.
+
+What may live here: guards. A guard calls a learner's function, catches what it raises, and looks at the shape
+of what it returns. It calls twice and compares, because a function that keeps something to itself, or draws
+lots, could not be explored: the model works every answer out only once.
+
+A function that never returns cannot be caught here; an interrupt reaches `explore`, which ends with the counts.
+
+    for explored in explore_functions(prepare=my_prepare, accept=my_accept):
+        print(explored.verdict)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from gryadka.checking.explore import NO_LIMIT, Budget, Exhausted, Progress, Verdict, explore
+from gryadka.checking.model import Caspaxos, Label, Numbers
+from gryadka.checking.rules import Broken, Rules, Scope
+from gryadka.protocol.acceptor import (
+    Accept,
+    Accepted,
+    Ballot,
+    Conflict,
+    Message,
+    Prepare,
+    Promise,
+    Reply,
+    State,
+)
+
+PrepareFunction = Callable[[State, Prepare], tuple[State, Reply]]
+AcceptFunction = Callable[[State, Accept], tuple[State, Reply]]
+ChooseFunction = Callable[[Sequence[Promise]], Promise]
+
+SCOPES = (Scope(), Scope(ballots=3, cache=True, changes=(("append", "append"), ("append",))))
+"""Enough to catch whatever the zoo knows of wrong acceptors and wrong choices: retries, and one round trip."""
+
+
+class LearnersRules(Rules):
+    """The right rules, except for the functions that are given. They raise `Broken` and nothing else."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        prepare: PrepareFunction | None = None,
+        accept: AcceptFunction | None = None,
+        choose: ChooseFunction | None = None,
+    ) -> None:
+        super().__init__(scope)
+        self._prepare = prepare or super().prepare
+        self._accept = accept or super().accept
+        self._choose = choose or super().choose
+
+    def prepare(self, state: State, message: Prepare) -> tuple[State, Reply]:
+        """Ask the learner's `prepare`."""
+        return _pair(_ask(self._prepare, state, message), "prepare", Promise, message, state)
+
+    def accept(self, state: State, message: Accept) -> tuple[State, Reply]:
+        """Ask the learner's `accept`."""
+        return _pair(_ask(self._accept, state, message), "accept", Accepted, message, state)
+
+    def choose(self, promises: Sequence[Promise]) -> Promise:
+        """Ask the learner's `choose`."""
+        chosen = _ask(self._choose, list(promises))
+        if not isinstance(chosen, Promise) or chosen not in promises:
+            raise Broken(f"choose returned {chosen!r}, which is none of the promises it was given: {_told(promises)}")
+        return chosen
+
+
+class Explored(NamedTuple):
+    """One scope, explored: `model` reads the verdict's states (see `explain`)."""
+
+    model: Caspaxos
+    verdict: Verdict[Numbers, Label]
+
+
+def explore_functions(
+    prepare: PrepareFunction | None = None,
+    accept: AcceptFunction | None = None,
+    choose: ChooseFunction | None = None,
+    *,
+    scopes: Sequence[Scope] = SCOPES,
+    budget: Budget = NO_LIMIT,
+    progress: Callable[[Progress], None] | None = None,
+) -> list[Explored]:
+    """Explore the protocol with these functions in place of ours, scope by scope, up to the first fault.
+
+    `budget` is for each scope. The last verdict is `Exhausted` exactly if nothing is wrong in any scope. A
+    function that gives ever new answers makes the states endless, so set a budget for what is not known.
+    """
+    done: list[Explored] = []
+    for scope in scopes:
+        model = Caspaxos(scope, LearnersRules(scope, prepare, accept, choose))
+        done.append(Explored(model, explore(model.model(), budget=budget, progress=progress)))
+        if not isinstance(done[-1].verdict, Exhausted):
+            break
+    return done
+
+
+def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
+    name = getattr(function, "__name__", "the function")
+    given = _told(arguments)
+    try:
+        first, second = function(*arguments), function(*arguments)
+        same = repr(first) == repr(second)
+    except Exception as error:
+        hint = ""
+        if isinstance(error, AttributeError) and "can't set attribute" in str(error):
+            hint = "; nothing that it is given can be changed, so return a new one: state._replace(promised=...)"
+        raise Broken(f"{name} raised {type(error).__name__}: {error}{hint} (it was given {given})") from error
+    if _told(arguments) != given:
+        raise Broken(f"{name} changed what it was given: {given} became {_told(arguments)}")
+    if not same:
+        raise Broken(f"{name} was asked the same twice, and said {first!r} and then {second!r} (it was given {given})")
+    return first
+
+
+def _pair(answer: Any, name: str, yes: type[Promise | Accepted], message: Message, state: State) -> tuple[State, Reply]:
+    if not isinstance(answer, tuple) or len(answer) != 2 or isinstance(answer, State):
+        raise Broken(f"{name} returned {answer!r}; it has to return two things, the state and the reply")
+    after, reply = answer
+    if not isinstance(after, State):
+        raise Broken(f"{name} returned {after!r} where the State belongs (first the state, then the reply)")
+    if not isinstance(reply, yes | Conflict):
+        raise Broken(f"{name} replied {reply!r}; it has to be {yes.__name__} or Conflict")
+    for part in (after, reply):
+        for field, value in part._asdict().items():
+            if not _fits(field, value):
+                raise Broken(f"{name} returned {part!r}, but {field} cannot be {value!r}")
+    return after, reply
+
+
+def _fits(field: str, value: object) -> bool:
+    if field == "value":
+        return value is None or isinstance(value, str)
+    return isinstance(value, Ballot) and all(isinstance(part, int) for part in value)
+
+
+def _told(arguments: Sequence[Any]) -> str:
+    return ", ".join(map(repr, arguments))
