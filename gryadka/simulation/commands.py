@@ -1,0 +1,132 @@
+"""The commands `gryadka simulate` and `gryadka replay`.
+
+What may live here: options, printing, exit codes. `gryadka.cli` adds both to its own.
+
+Exit codes are those of `gryadka.cli`: 0 all is as it should be, 1 it is not, 2 the command cannot be carried
+out, 3 a run's history could not be judged.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gryadka.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gryadka.simulation.campaign import Tally
+    from gryadka.simulation.run import Result
+
+# Each command imports the simulator only when it runs: the other commands start sooner without it.
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add both commands to an application."""
+    app.command()(simulate)
+    app.command()(replay)
+
+
+def _print_names(wanted: bool) -> None:
+    from gryadka.simulation.scenarios import SCENARIOS
+
+    if wanted:
+        for scenario in SCENARIOS.values():
+            typer.echo(scenario.name + (" (must fail)" if scenario.must_fail else ""))
+        raise typer.Exit
+
+
+def simulate(
+    scenario: Annotated[str, typer.Argument(help="A name that --list prints, or `all`.")],
+    seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, one run each.")] = 1,
+    jobs: Annotated[int, typer.Option(min=-1, help="How many processes; -1 for one a core.")] = 1,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write a run to this file: the first with a violation, made short, or the first."),
+    ] = None,
+    names: Annotated[
+        bool, typer.Option("--list", callback=_print_names, is_eager=True, help="Print the scenarios' names, and end.")
+    ] = False,
+) -> None:
+    """Run real proposers over a simulated network that misbehaves, and judge what their clients saw.
+
+    The same scenario and seed give the same run, to the last byte.
+
+    Exit code: 0 if every sound scenario got changes done and showed no violation, and every must-fail one
+    showed one; 1 if not; 3 if all that is wrong is a history that could not be judged.
+    """
+    from tqdm import tqdm
+
+    from gryadka.simulation.campaign import campaign
+    from gryadka.simulation.scenarios import SCENARIOS
+
+    chosen = list(SCENARIOS) if scenario == "all" else [scenario]
+    bar = tqdm(total=len(chosen) * seeds, unit="run", disable=None, leave=False)
+    with bar:
+
+        def progress(tally: Tally) -> None:
+            bar.set_description(tally.scenario.name, refresh=False)
+            bar.update()
+
+        tallies = campaign(chosen, range(seed, seed + seeds), jobs=jobs, progress=progress)
+    for tally in tallies:
+        typer.echo(str(tally))
+    if save:
+        _save(save, tallies, seed)
+    bad = [tally for tally in tallies if not tally.as_it_should]
+    if bad:
+        undecided = all(tally.undecided and not (tally.violations or tally.idle) for tally in bad)
+        raise typer.Exit(3 if undecided else 1)
+
+
+def _save(path: Path, tallies: list[Tally], seed: int) -> None:
+    from gryadka.simulation import record
+    from gryadka.simulation.run import simulate as run_once
+
+    # A violation where there must be none comes before one that has to be.
+    found = sorted((tally for tally in tallies if tally.violations), key=lambda tally: tally.scenario.must_fail)
+    if found:
+        result = _shortened(run_once(found[0].scenario, found[0].violations[0]))
+    else:
+        result = run_once(tallies[0].scenario, seed)
+    try:
+        record.save(path, record.Recording.of(result))
+    except OSError as error:
+        raise ConfigurationError(f"the run could not be saved: {error}") from None
+    typer.echo(f"{path}: {result.scenario.name}, seed {result.seed}, {len(result.events):,} events. {result.verdict}")
+
+
+def _shortened(result: Result) -> Result:
+    from tqdm import tqdm
+
+    from gryadka.simulation.shrink import MAX_RUNS, shrink
+
+    with tqdm(desc="making it short", total=MAX_RUNS, unit="run", disable=None, leave=False) as bar:
+
+        def progress(runs: int, steps: int) -> None:
+            bar.update(runs - bar.n)
+            bar.set_postfix(steps=steps, refresh=False)
+
+        return shrink(result, progress=progress)
+
+
+def replay(file: Annotated[Path, typer.Argument(help="A file that `gryadka simulate --save` wrote.")]) -> None:
+    """Run a saved run again, with everything decided as it was then, and say whether it went the same way.
+
+    Exit code: 0 if every event is the same, 1 if not. The verdict is printed, and does not change that.
+    """
+    from gryadka.simulation import record
+
+    try:
+        recording = record.read(file)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{file}: {error}") from None
+    if recording.replaced:
+        typer.echo(f"note: this run had its own {', '.join(recording.replaced)}; here Gryadka's takes part", err=True)
+    again = record.replay(recording)
+    where = "the same" if again.same else f"different, from line {again.first_difference} of the trace on"
+    typer.echo(f"{where}: {recording.scenario.name}, seed {recording.seed}, {len(again.result.events):,} events")
+    typer.echo(str(again.result.verdict))
+    raise typer.Exit(0 if again.same else 1)

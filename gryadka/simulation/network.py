@@ -1,0 +1,182 @@
+"""Acceptors behind a network that loses, delays, reorders, doubles and cuts.
+
+What may live here: packets on their way, and acceptors that are down or stand still. What happens to which
+packet, and when something breaks, is decided elsewhere (`plan`, `run`); what an acceptor answers is decided by
+its own rules.
+
+The theory in a few lines. A *packet* is one batch of messages, or the replies to it, and it travels as a whole.
+An acceptor answers all of a batch at one instant, and has stored what it promised before its reply leaves: a
+crash loses packets that arrive meanwhile, never what was stored (that is *amnesia*). A cut stops what wants to
+leave; what has left before may still arrive, even long after, and even after its sender is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from gryadka.acceptors import Request
+from gryadka.acceptors.memory import MemoryAcceptor
+from gryadka.errors import AcceptorError
+from gryadka.protocol.acceptor import Reply, State
+from gryadka.simulation.plan import Fate, Fates
+from gryadka.trace import Event, Observe
+
+_Replies = list[Reply | AcceptorError]
+
+
+class Link:
+    """An acceptor as one proposer sees it. `host` is the proposer's place, `node` its own name in the trace."""
+
+    def __init__(self, network: Network, host: str, node: str, acceptor: str, answer_s: float) -> None:
+        self.host, self.node, self.acceptor = host, node, acceptor
+        self._network = network
+        self._answer_s = answer_s
+
+    async def send(self, requests: Sequence[Request]) -> _Replies:
+        """Carry the requests there and the replies back. Raises `AcceptorError` if none came within `answer_s`."""
+        network = self._network
+        answer: asyncio.Future[_Replies] = network.loop.create_future()
+        timer = network.loop.call_later(self._answer_s, self._give_up, answer)
+        network.carry(_Packet(self, requests, answer))
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+
+    async def read(self, key: str) -> State:
+        """Return the register's state: simulated acceptors may be looked into at any time."""
+        return await self._network.acceptors[self.acceptor].read(key)
+
+    async def close(self) -> None:
+        """Do nothing: what was sent stays under way."""
+
+    def _give_up(self, answer: asyncio.Future[_Replies]) -> None:
+        if not answer.done():
+            answer.set_exception(AcceptorError(self.acceptor, f"did not answer within {self._answer_s:g} s"))
+
+
+class _Packet(NamedTuple):
+    """A batch on its way; with `replies` it is on its way back."""
+
+    link: Link
+    requests: Sequence[Request]
+    answer: asyncio.Future[_Replies]
+    replies: _Replies | None = None
+
+
+class Network:
+    """The ways between proposers and acceptors.
+
+    `fates` decides about each packet that leaves; with `record`, `fates_met` keeps what it said. `observe` is
+    told of packets dropped and doubled, and of each acceptor's state after each message.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        acceptors: Mapping[str, MemoryAcceptor],
+        fates: Fates,
+        *,
+        observe: Observe | None = None,
+        record: bool = False,
+    ) -> None:
+        self.loop = loop
+        self.acceptors = acceptors
+        self.fates_met: dict[str, Fate] = {}
+        self._fates = fates
+        self._observe = observe
+        self._record = record
+        self._sent: dict[tuple[str, str], int] = {}  # how many packets have left on each way
+        self._cuts: list[frozenset[str]] = []
+        self._down: list[str] = []
+        self._held: dict[str, list[_Packet]] = {}  # acceptor that stands still -> what waits for it
+
+    def links(self, host: str, node: str, answer_s: float) -> dict[str, Link]:
+        """Return every acceptor as the proposer `node` at `host` sees it."""
+        return {name: Link(self, host, node, name, answer_s) for name in self.acceptors}
+
+    # -- faults ------------------------------------------------------------------------------------------
+
+    def cut(self, ways: frozenset[str]) -> None:
+        """Let nothing leave on these ways ("P1>A") from now on."""
+        self._cuts.append(ways)
+
+    def heal(self, ways: frozenset[str]) -> None:
+        """Take back one `cut`."""
+        self._cuts.remove(ways)
+
+    def crash(self, acceptor: str) -> None:
+        """Take an acceptor down: what arrives there is lost."""
+        self._down.append(acceptor)
+
+    def restart(self, acceptor: str, *, forget: bool = False) -> None:
+        """Bring it back with what it had stored, or, against all rules, without."""
+        self._down.remove(acceptor)
+        if forget:
+            self.acceptors[acceptor].states.clear()
+
+    def pause(self, acceptor: str) -> None:
+        """Let an acceptor stand still: what arrives waits."""
+        self._held.setdefault(acceptor, [])
+
+    def resume(self, acceptor: str) -> None:
+        """Let it go on, first with what waits, in the order of arrival."""
+        for packet in self._held.pop(acceptor, []):
+            self._arrive(packet)
+
+    # -- packets -----------------------------------------------------------------------------------------
+
+    def carry(self, packet: _Packet) -> None:
+        """Send a packet on its way: towards the acceptor, or back if it has replies."""
+        link, arrive = packet.link, self._arrive if packet.replies is None else self._come_back
+        way = (link.host, link.acceptor) if packet.replies is None else (link.acceptor, link.host)
+        number = self._sent[way] = self._sent.get(way, 0) + 1
+        if self._cuts and any(f"{way[0]}>{way[1]}" in cut for cut in self._cuts):
+            self._drop(packet, "the way is cut")
+            return
+        fate = self._fates(*way, number)
+        if self._record:
+            self.fates_met[f"{way[0]}>{way[1]} {number}"] = fate
+        for delay_s in fate:
+            self.loop.call_later(delay_s, arrive, packet)
+        if len(fate) > 1:
+            self._tell("duplicated", packet, f"arrives {len(fate)} times")
+        elif not fate:
+            self._drop(packet, "lost")
+
+    def _arrive(self, packet: _Packet) -> None:
+        name = packet.link.acceptor
+        if name in self._down:
+            self._drop(packet, "nobody is there")
+        elif name in self._held:
+            self._held[name].append(packet)
+        else:
+            acceptor = self.acceptors[name]
+            replies: _Replies = []
+            for key, message in packet.requests:
+                reply = acceptor.answer(key, message)
+                replies.append(reply)
+                if self._observe:
+                    at_s, node, state = self.loop.time(), packet.link.node, acceptor.states[key]
+                    parts = {"peer": node, "key": key, "message": message, "reply": reply, "state": state}
+                    self._observe(Event("state", at_s, name, **parts))  # type: ignore[arg-type]
+            self.carry(packet._replace(replies=replies))
+
+    def _come_back(self, packet: _Packet) -> None:
+        if not packet.answer.done() and packet.replies is not None:
+            packet.answer.set_result(packet.replies)
+
+    def _drop(self, packet: _Packet, why: str) -> None:
+        self._tell("dropped", packet, why)
+
+    def _tell(self, kind: str, packet: _Packet, note: str) -> None:
+        if not self._observe:
+            return
+        ends = packet.link.node, packet.link.acceptor
+        node, peer = ends if packet.replies is None else ends[::-1]
+        for number, (key, message) in enumerate(packet.requests):
+            reply = None if packet.replies is None else packet.replies[number]
+            parts = {"peer": peer, "key": key, "message": message, "reply": reply, "note": note}
+            self._observe(Event(kind, self.loop.time(), node, **parts))  # type: ignore[arg-type]
