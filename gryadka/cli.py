@@ -21,9 +21,11 @@ from typer.core import TyperGroup
 
 from gryadka import __version__
 from gryadka.acceptors.servers import FAKE, LocalCluster, find_server, local_cluster
+from gryadka.checking.commands import add_to as add_checking
 from gryadka.doctor import Diagnosis, Finding, Level, gather, judge
 from gryadka.errors import ConfigurationError, GryadkaError
 from gryadka.loc import LIMIT, count
+from gryadka.simulation.commands import add_to as add_simulation
 
 EXIT_CODES = {Level.FIT: 0, Level.UNFIT: 1, Level.UNKNOWN: 3}
 COLOURS = {Level.FIT: "green", Level.NOTE: "cyan", Level.UNKNOWN: "yellow", Level.UNFIT: "red"}
@@ -210,6 +212,12 @@ def check_history(
         told["operations"] = [json.loads(operation.to_json()) for operation in verdict.operations]
     typer.echo(json.dumps(told) if as_json else str(verdict))
     raise typer.Exit({"ok": 0, "violation": 1, "unknown": 3}[name])
+
+
+# -- explore, mutants, simulate, replay ----------------------------------------------------------------------
+
+add_checking(app)
+add_simulation(app)
 
 
 # -- loc -------------------------------------------------------------------------------------------------
