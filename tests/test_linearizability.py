@@ -361,7 +361,7 @@ def assert_is_smallest(verdict: Verdict, operations: Sequence[Operation], model:
     start = min(one.invoked_s for one in kept)
     beside = [one for one in rest if one.completed_s is None or one.completed_s >= start]
     assert not can_be(kept, rest, model, START[model]) or not any(
-        can_be(kept, beside, model, value) for value in [START[model], *held(operations, model)]
+        can_be(kept, beside, model, value) for value in held(operations, model)
     )
 
 
@@ -369,11 +369,20 @@ def is_among(operation: Operation, operations: Iterable[Operation]) -> bool:
     return any(operation is one for one in operations)
 
 
-def held(operations: Iterable[Operation], model: str) -> list[Any]:
-    """Return all values that the operations can have left, and more."""
-    if model in ("register", "cas-register"):
-        return [one.args[-1] for one in operations if one.args]
-    return [one.result for one in operations if one.result is not UNTOLD and not isinstance(one.result, Refusal)]
+def held(operations: Sequence[Operation], model: str) -> list[Any]:
+    """Return every value that the register can hold on the way, in any order that keeps to real time."""
+    found: list[Any] = []
+
+    def goes_on(value: Any, left: list[Operation]) -> None:
+        found.extend([] if value in found else [value])
+        due_s = min((one.completed_s for one in left if one.completed_s is not None), default=float("inf"))
+        for number, one in enumerate(left):
+            after = sequential(model, value, one) if one.invoked_s <= due_s else WRONG
+            if after is not WRONG:
+                goes_on(after, left[:number] + left[number + 1 :])
+
+    goes_on(START[model], list(operations))
+    return found
 
 
 def can_be(kept: Sequence[Operation], free: Sequence[Operation], model: str, start: Any) -> bool:

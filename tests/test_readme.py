@@ -44,7 +44,7 @@ def test_every_file_that_is_linked_is_there() -> None:
 
 
 def test_every_command_of_gryadka_that_is_shown_exists() -> None:
-    shown = set(re.findall(r"bin/gryadka (\w+)", README))
+    shown = set(re.findall(r"bin/gryadka ([\w-]+)", README))
     assert shown
     for command in shown:
         subprocess.run([sys.executable, "-m", "gryadka", command, "--help"], check=True, capture_output=True)

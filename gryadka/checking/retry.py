@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gryadka.checking.model import NO_WAY_BACK, NOT_APPLIED, NOT_LOST, ONCE, ONE_CHAIN, ONE_VALUE
-from gryadka.checking.rules import Attempt, Ending, History, Memory, Outcome, Rules, Scope, unpack
+from gryadka.checking.rules import Attempt, Change, Ending, History, Memory, Outcome, Rules, Scope, unpack
 from gryadka.checking.zoo import Zoo
 from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Message, Promise
 
@@ -102,6 +102,14 @@ class FastForwardsByAssignment(Rules):
 
     def fast_forward(self, counter: int, seen: int) -> int:
         return seen
+
+
+@zoo.mutant(NOT_LOST)
+class AcknowledgesTheOldValue(Rules):
+    """Chooses the value again as it was, and reports the change as applied."""
+
+    def apply(self, change: Change, history: History) -> tuple[History, Outcome]:
+        return history, Outcome("applied", history)
 
 
 @zoo.mutant(ONE_CHAIN, TURNS)

@@ -138,10 +138,7 @@ class Steps:
         """What this proposer may hear of this acceptor, refusals included."""
         answers = cell.answers[proposer]
         heard = me.sent if self.scope.duplicates else [message for message, reply in answers if reply == REFUSED]
-        try:
-            replies = [(message, self._ask(cell.state, message)[1]) for message in heard]
-        except Broken:  # the acceptor's own step tells of it
-            return Slot(answers)
+        replies = [(message, self._ask(cell.state, message)[1]) for message in heard]
         return Slot(answers, tuple((message, reply) for message, reply in replies if isinstance(reply, Conflict)))
 
     def _ask(self, state: State, message: Message) -> tuple[State, Reply]:
