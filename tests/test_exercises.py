@@ -79,6 +79,7 @@ def files(folder: Path) -> set[str]:
 # -- made from solutions/ ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_exercises_are_what_solutions_give(capsys: pytest.CaptureFixture[str]) -> None:
     assert NAMES
     assert exercises.main(["--check"], ROOT) == 0, capsys.readouterr().out

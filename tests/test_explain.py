@@ -31,6 +31,8 @@ from gryadka.protocol.acceptor import (
 )
 from gryadka.trace import Event, dump, load
 
+pytestmark = pytest.mark.slow
+
 
 def mutant(name: str) -> Caspaxos:
     return next(mutant for mutant in MUTANTS if mutant.name == name).model()

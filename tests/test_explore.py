@@ -384,6 +384,7 @@ print(explore(Synod(change=remember, quorum_size=1).model()).trace)
 """
 
 
+@pytest.mark.slow
 def test_hash_seeds_change_nothing() -> None:
     root = Path(__file__).parent.parent
 

@@ -34,6 +34,8 @@ from gryadka.protocol.acceptor import (
 )
 from gryadka.trace import dump, load
 
+pytestmark = pytest.mark.slow
+
 
 def found(model: Caspaxos, *, only_clients: bool = False) -> Violation[Numbers, Label]:
     verdict = explore(model.model(only_clients=only_clients))
@@ -100,6 +102,10 @@ def returns_the_state_alone(state: State, message: Prepare) -> State:
     return prepare(state, message)[0]
 
 
+def returns_the_reply_alone(state: State, message: Prepare) -> Reply:
+    return prepare(state, message)[1]
+
+
 def swaps(state: State, message: Prepare) -> tuple[Reply, State]:
     return prepare(state, message)[::-1]
 
@@ -126,6 +132,7 @@ def makes_up_a_value(state: State, message: Prepare) -> tuple[State, Reply]:
         (changes_in_place, 2, "nothing that it is given can be changed"),
         (forgets_to_return, 2, "prepare returned None; it has to return two things, the state and the reply"),
         (returns_the_state_alone, 2, "it has to return two things"),
+        (returns_the_reply_alone, 2, "it has to return two things"),
         (swaps, 2, "where the State belongs"),
         (says_accepted, 2, "it has to be Promise or Conflict"),
         (returns_a_plain_tuple, 2, "but promised cannot be (1, 1)"),
@@ -162,6 +169,8 @@ def test_functions_that_count_their_calls_are_noticed() -> None:
 
 def test_choose_has_to_pick_one_of_the_promises_and_to_leave_them_alone() -> None:
     name, steps, told = fault(choose=lambda promises: promises[0].value)
+    assert (name, steps) == (ANSWERED, 4) and "none of the promises" in told
+    name, steps, told = fault(choose=lambda promises: Promise(Ballot(9, 9), None))
     assert (name, steps) == (ANSWERED, 4) and "none of the promises" in told
     name, steps, told = fault(choose=lambda promises: promises.pop())
     assert (name, steps) == (ANSWERED, 4) and "changed what it was given" in told

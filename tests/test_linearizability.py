@@ -197,6 +197,7 @@ def histories(draw: st.DrawFn, model: str, most: int = 7) -> list[Operation]:
     return operations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @settings(max_examples=250, deadline=None)
 @given(data=st.data())
@@ -205,6 +206,7 @@ def test_what_a_real_register_did_is_linearizable(model: str, data: st.DataObjec
     assert_holds(operations, MODELS[model])
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(runs("versioned-register", 14))
 def test_what_a_real_register_did_is_linearizable_by_its_versions(operations: list[Operation]) -> None:

@@ -22,6 +22,8 @@ from gryadka.protocol.acceptor import (
     Prepare,
 )
 
+pytestmark = pytest.mark.slow
+
 TURNS = Scope(changes=(("append", "append"), ("append",)))
 CACHE = replace(TURNS, ballots=3, cache=True)
 FLEXIBLE = Scope(acceptors=4, prepare_quorum=3, accept_quorum=2)

@@ -25,6 +25,8 @@ from gryadka.checking.steps import Move
 from gryadka.checking.zoo import Mutant, Result, Zoo
 from gryadka.trace import dump, load
 
+pytestmark = pytest.mark.slow
+
 # The shortest run that shows each fault; None where no run can, because something never happens.
 STEPS = {
     "forgets its promise": 3,

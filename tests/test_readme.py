@@ -43,6 +43,7 @@ def test_every_file_that_is_linked_is_there() -> None:
     assert [link for link in links if not Path(link).exists()] == []
 
 
+@pytest.mark.slow
 def test_every_command_of_gryadka_that_is_shown_exists() -> None:
     shown = set(re.findall(r"bin/gryadka ([\w-]+)", README))
     assert shown

@@ -30,6 +30,8 @@ from gryadka.protocol.configuration import Configuration, Quorum
 from gryadka.protocol.round import Round, Status
 from gryadka.protocol.value import decode, encode, pack, reaches_below
 
+pytestmark = pytest.mark.slow
+
 TURNS = Scope(changes=(("append", "append"), ("append",)))
 CACHE = replace(TURNS, ballots=3, cache=True)
 FLEXIBLE = Scope(acceptors=4, prepare_quorum=3, accept_quorum=2)
@@ -94,6 +96,7 @@ def as_text(outcome: Outcome) -> str | ChangeRejected:
     "scope",
     [
         Scope(),
+        pytest.param(Scope(proposers=1, ballots=3), id="alone, three ballots"),
         Scope(lineage=1, changes=(("append",), ("read", "append"))),
         Scope(changes=(("append",), ("create",))),
         replace(CACHE, lineage=1),
@@ -134,18 +137,21 @@ def test_every_decision_of_the_model_is_the_drivers(scope: Scope, monkeypatch: p
 lineages = st.dictionaries(st.integers(1, 9).map(str), st.integers(1, 99), max_size=6)
 
 
-@given(st.lists(st.integers(1, 9)), lineages, st.integers(1, 9), st.integers(1, 99), st.integers(1, 4))
+counters = st.lists(st.integers(1, 99), min_size=1, max_size=3)
+
+
+@given(st.lists(st.integers(1, 9)), lineages, st.integers(1, 9), counters, st.integers(1, 4))
 def test_lineages_are_packed_and_judged_as_the_driver_does(
-    history: list[int], lineage: dict[str, int], proposer: int, first: int, limit: int
+    history: list[int], lineage: dict[str, int], proposer: int, tried: list[int], limit: int
 ) -> None:
     lineage = dict(sorted(lineage.items(), key=lambda entry: entry[1])[-limit:])
     ballot = Ballot(max(lineage.values(), default=0) + 1, proposer)
     rules = Rules(Scope(lineage=limit))
-    attempts = [Attempt(Ballot(first, 1), Outcome("applied"), True)]
+    attempts = [Attempt(Ballot(counter, 1), Outcome("applied"), True) for counter in tried]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gryadka.protocol.value.LINEAGE", limit)
         assert rules.pack(tuple(history), lineage, ballot) == pack(encode(history or None), lineage, ballot)
-        assert rules.may_apply(lineage, attempts) == reaches_below(lineage, Ballot(first, 1))
+        assert rules.may_apply(lineage, attempts) == reaches_below(lineage, Ballot(min(tried), 1))
 
 
 def test_stored_values_are_what_the_driver_stores() -> None:

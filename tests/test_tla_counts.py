@@ -17,7 +17,7 @@ from gryadka.checking.synod import Acceptor, Report, Synod, remember
     [
         (2, False, 16_042, 3_362, 18),
         (2, True, 3_710, 746, 18),
-        (3, False, 741_042, 143_602, 26),
+        pytest.param(3, False, 741_042, 143_602, 26, marks=pytest.mark.slow),
         (3, True, 139_060, 26_342, 26),
     ],
 )

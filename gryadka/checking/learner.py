@@ -118,7 +118,7 @@ def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _pair(answer: Any, name: str, yes: type[Promise | Accepted], message: Message, state: State) -> tuple[State, Reply]:
-    if not isinstance(answer, tuple) or len(answer) != 2 or isinstance(answer, State):
+    if type(answer) is not tuple or len(answer) != 2:  # a reply is a kind of tuple, too
         raise Broken(f"{name} returned {answer!r}; it has to return two things, the state and the reply")
     after, reply = answer
     if not isinstance(after, State):

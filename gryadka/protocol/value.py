@@ -40,16 +40,19 @@ def decode(text: str) -> Value:
 
 def pack(text: str, lineage: Mapping[str, int], ballot: Ballot) -> str:
     """Return what an accept at `ballot` stores: a value's JSON text, and its lineage with that ballot added."""
-    longer = {**lineage, str(ballot.proposer): ballot.counter}
-    latest = dict(sorted(longer.items(), key=lambda entry: entry[1])[-LINEAGE:])
+    latest = dict(sorted({**lineage, str(ballot.proposer): ballot.counter}.items(), key=lambda kv: kv[1])[-LINEAGE:])
     return f'{{"value":{text},"lineage":{json.dumps(latest)}}}'
 
 
 def unpack(stored: str | None) -> tuple[str, dict[str, int]]:
-    """Return the value's JSON text and lineage; "null" and none for a register that holds nothing."""
+    """Return the value's JSON text and lineage; "null" and none for a register that holds nothing.
+
+    Raises `ValueError` for what `pack` did not write.
+    """
     # Taken apart as `pack` put it together: to parse a large value in order to write it again is slow.
-    text, _, lineage = (stored or '{"value":null,"lineage":{}}').rpartition(',"lineage":')
-    return text.removeprefix('{"value":'), json.loads(lineage.removesuffix("}"))
+    whole = stored or '{"value":null,"lineage":{}}'
+    end = whole.rindex(',"lineage":')
+    return whole[len('{"value":') : end], json.loads(whole[end + len(',"lineage":') : -1])
 
 
 def reaches_below(lineage: Mapping[str, int], ballot: Ballot) -> bool:
