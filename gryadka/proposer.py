@@ -278,8 +278,7 @@ class Proposer:
 
     def _tell(self, kind: Kind, **parts: Any) -> None:
         if self.observe:
-            at_s = asyncio.get_running_loop().time()
-            self.observe(Event(kind, at_s, f"proposer-{self.id}", **parts))
+            self.observe(Event(kind, asyncio.get_running_loop().time(), f"proposer-{self.id}", **parts))
 
 
 def _apply(text: str, group: Iterable[_Caller]) -> tuple[str, _Outcomes]:

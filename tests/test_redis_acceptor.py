@@ -20,6 +20,7 @@ from gryadka.acceptors import Acceptor
 from gryadka.acceptors.identity import redis_acceptors
 from gryadka.acceptors.redis import script
 from gryadka.acceptors.servers import LocalCluster
+from gryadka.acceptors.wire import Wire
 from gryadka.protocol.acceptor import (
     MAX_COUNTER,
     Accept,
@@ -209,6 +210,25 @@ async def test_a_script_that_the_server_forgot_is_loaded_again() -> None:
             async with raw(cluster, number) as redis:
                 await redis.script_flush()
         assert await proposer.change("k", lambda value: value + 1) == 2
+
+
+async def test_a_request_waits_until_a_new_connection_has_loaded_the_script(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Wire.call
+
+    async def slow_to_load(wire: Wire, *command: Any) -> Any:
+        if command[0] == "SCRIPT":
+            await asyncio.sleep(0.05)
+        return await call(wire, *command)
+
+    monkeypatch.setattr(Wire, "call", slow_to_load)
+    acceptor = an_acceptor(cluster)
+    first = asyncio.create_task(one(acceptor, "k", Prepare(B1)))
+    while not acceptor._wire:  # type: ignore[attr-defined]
+        await asyncio.sleep(0.001)
+    assert await one(acceptor, "k", Prepare(B2)) == Promise(Ballot(0, 0), None)
+    assert await first == Promise(Ballot(0, 0), None)
 
 
 async def test_the_connection_comes_back_with_the_server(cluster: LocalCluster) -> None:

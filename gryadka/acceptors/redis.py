@@ -64,7 +64,7 @@ class RedisAcceptor:
         for _, message in requests:
             rest = (message.value, str(message.promise)) if isinstance(message, Accept) else ("", "")
             arguments += type(message).__name__.lower(), str(message.ballot), *rest
-        wire = self._wire if self._wire and self._wire.open else await self._connected()
+        wire = await self._connected()
         answers = await wire.call("EVALSHA", self._sha, len(keys), *keys, self._identity, *arguments)
         return [self._reply(answer) for answer in answers]
 

@@ -20,6 +20,8 @@ from gryadka.protocol.acceptor import Ballot
 LINEAGE = 16
 """How many proposers a lineage names: those with the highest ballots."""
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 Value = Any
 """None, bool, int, float, text, a list of values, or a dict from text to values."""
 
@@ -28,7 +30,7 @@ def encode(value: Value) -> str:
     """Return the JSON text of `value`. Raises `TypeError`, `ValueError` or `RecursionError` for what JSON
     cannot hold: NaN and infinities, keys that are not text, lone surrogates, loops, other objects."""
     _check_keys(value)
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text: str = _JSON.encode(value)
     text.encode()
     return text
 
