@@ -7,7 +7,7 @@ with check("a majority of three is two"):
 keep(majority)
 """
 
-from gryadka.course.checking import check
+from gryadka.course.checks import check
 from gryadka.course.work import keep, kept
 
 __all__ = ["check", "keep", "kept"]

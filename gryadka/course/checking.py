@@ -34,29 +34,38 @@ class Unfinished(NotImplementedError):
 
 @dataclass(frozen=True)
 class Result:
-    """How one check ended. `why` says what is missing, in a sentence; it is empty if the check `holds`."""
+    """How one check ended. `why` says what is missing, in a sentence; it is empty if the check `holds`.
+
+    `covered` says what was tried, and `steps` tell the run that shows the fault.
+    """
 
     sentence: str
     holds: bool
     why: str = ""
+    covered: str = ""
+    steps: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.holds:
-            return f"✓ {self.sentence}"
-        return f"✗ not yet: {self.why}\n    what must hold: {self.sentence}"
+            return f"✓ {self.sentence}" + (f"\n    tried: {self.covered}" if self.covered else "")
+        run = [f"    {number:3}. {step}" for number, step in enumerate(self.steps, start=1)]
+        return "\n".join([f"✗ not yet: {self.why}", f"    what must hold: {self.sentence}", *run])
 
     def _html(self) -> str:
         # The line at the side is solid for yes and dotted for no: shape, not colour.
         if self.holds:
             line, words = "solid", f"<strong>✓</strong> {escape(self.sentence)}"
+            words += f"<br><small>tried: {escape(self.covered)}</small>" if self.covered else ""
         else:
             line, words = "dotted", f"<strong>✗ not yet:</strong> {escape(self.why)}"
             words += f"<br><small>what must hold: {escape(self.sentence)}</small>"
+            run = "".join(f"<li>{escape(step)}</li>" for step in self.steps)
+            words += f"<ol>{run}</ol>" if run else ""
         return f'<div style="border-left: 4px {line} currentColor; padding: 2px 10px">{words}</div>'
 
 
 class Checks:
-    """Makes checks, and remembers how they ended. Lessons share the one that is called `check`."""
+    """Makes checks, and remembers how they ended. Lessons share one, the `check` of `gryadka.course.checks`."""
 
     def __init__(self) -> None:
         self.results: list[Result] = []
@@ -91,12 +100,13 @@ class Check:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        why = "it was interrupted" if not isinstance(error, Exception | None) else _why(error) if error else ""
-        self._checks.record(Result(self._sentence, error is None, why))
+        said = "it was interrupted" if not isinstance(error, Exception | None) else why(error) if error else ""
+        self._checks.record(Result(self._sentence, error is None, said))
         return isinstance(error, Exception)
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """Say in a sentence what `error` means to the learner whose code led to it."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if not frame.filename.startswith(_NOT_THEIRS)]
     frame = (theirs or frames)[-1]
@@ -108,6 +118,3 @@ def _why(error: Exception) -> str:
         return str(error) or f"this is not so: {frame.line}"
     where = "" if frame.name == "<module>" else f"in {frame.name}, "
     return f"{where}line {frame.lineno}, `{frame.line}`: {type(error).__name__}: {error}"
-
-
-check = Checks()

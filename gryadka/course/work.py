@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gryadka.course.checking import check
+from gryadka.course.checks import check
 from gryadka.views.show import show
 
 FILE = "my_work.py"
