@@ -1,0 +1,80 @@
+"""How pictures name things: ballots, values, messages, replies, nodes, and why an acceptor says no.
+
+What may live here: short texts made from values of the protocol. One wording for all views, so that a learner
+meets the same words in every picture.
+"""
+
+from __future__ import annotations
+
+from gryadka.protocol.acceptor import (
+    ZERO,
+    Accept,
+    Ballot,
+    Conflict,
+    Message,
+    Prepare,
+    Promise,
+    Reply,
+    State,
+)
+from gryadka.protocol.value import unpack
+
+
+def ballot(ballot: Ballot) -> str:
+    """Name a ballot: "4:17". A proposer's id may be a long random number; its last digits tell a few apart."""
+    if ballot == ZERO:
+        return "nothing"
+    return str(ballot) if ballot.proposer < 1000 else f"{ballot.counter}:…{ballot.proposer % 1000:03}"
+
+
+def value(stored: str | None) -> str:
+    """Name what is stored, without the lineage beside it. Text that no proposer wrote is named as it is."""
+    if stored is None:
+        return "none"
+    try:
+        return unpack(stored)[0]
+    except (ValueError, TypeError, KeyError):
+        return stored
+
+
+def state(state: State | None) -> str:
+    """Name all that an acceptor remembers of one register; None stands for an acceptor that is down."""
+    if state is None:
+        return "down"
+    accepted = "accepted nothing" if state.accepted == ZERO else f"accepted {ballot(state.accepted)}"
+    return f"promised {ballot(state.promised)}, {accepted}, value {value(state.value)}"
+
+
+def message(message: Message) -> str:
+    """Name a message: "prepare 1:7", "accept 1:7 "hello"". An accept's promise is named if it is another ballot."""
+    if isinstance(message, Prepare):
+        return f"prepare {ballot(message.ballot)}"
+    promise = "" if message.promise == message.ballot else f", promise {ballot(message.promise)}"
+    return f"accept {ballot(message.ballot)} {value(message.value)}{promise}"
+
+
+def reply(reply: Reply) -> str:
+    """Name a reply in a few words: "promise (none)", "accepted", "conflict 4:17"."""
+    if isinstance(reply, Conflict):
+        return f"conflict {ballot(reply.promised)}"
+    if isinstance(reply, Promise):
+        return f"promise ({value(reply.value)})"
+    return "accepted"
+
+
+def node(name: str) -> str:
+    """Name a node: an acceptor by its own name, a proposer as "proposer 7" or "proposer …123"."""
+    kind, _, number = name.rpartition("-")
+    if kind == "proposer":
+        return f"proposer …{number[-3:]}" if len(number) > 3 else f"proposer {number}"
+    return name
+
+
+def because(message: Message, promised: Ballot) -> str:
+    """Say why an acceptor that has promised `promised` says no to `message`."""
+    asked = ballot(message.ballot)
+    if isinstance(message, Accept):
+        return f"it has promised {ballot(promised)}, and {asked} is lower"
+    if message.ballot == promised:
+        return f"it has promised {asked} already, and promises a ballot only once"
+    return f"it has promised {ballot(promised)}, and {asked} is not higher"
