@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,23 +16,21 @@ from hypothesis import strategies as st
 
 from benchmarks.linearizability import Shape, as_register, generate
 from gryadka.checking import linearizability
+from gryadka.checking import sequential as models
 from gryadka.checking.history import UNTOLD, History, Operation, Outcome, Refusal, dump
 from gryadka.checking.linearizability import (
     MODELS,
     Budget,
     Model,
     Ok,
-    Purse,
-    Search,
-    Spent,
     Unknown,
     Verdict,
     Violation,
-    as_item,
     check,
     check_history_file,
     check_versioned,
 )
+from gryadka.checking.search import Purse, Search, Spent, as_item
 
 REGISTER, CAS, COUNTER, KEY_VALUE, VERSIONED = MODELS.values()
 
@@ -567,8 +566,9 @@ def test_nothing_at_all_is_linearizable() -> None:
     assert check([], REGISTER) == Ok((), ()) == check_versioned([])
 
 
-def test_the_example_at_the_top_is_true() -> None:
-    result = doctest.testmod(linearizability)
+@pytest.mark.parametrize("module", [linearizability, models])
+def test_the_example_at_the_top_is_true(module: ModuleType) -> None:
+    result = doctest.testmod(module)
     assert result.failed == 0 and result.attempted > 0
 
 
