@@ -14,14 +14,19 @@ without a callback nothing is built. Events are immutable, and a list of them is
 | failed | proposer | acceptor | `message`, `note`: why there is no answer |
 | state | acceptor | | `message`, `reply`, `state` after it |
 | dropped, duplicated, crashed, restarted, paused, resumed, partitioned, healed | | | `note` |
+
+A `Trace` holds such events, saves and loads them, and gives a link: one line of text that stands for the run.
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Callable, Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, Self, get_args, overload
 
 from gryadka.errors import AcceptorError
 from gryadka.protocol.acceptor import (
@@ -89,6 +94,9 @@ class Event:
         return event
 
 
+FORGOTTEN = "without what it had stored"
+"""The note of a restart after which nothing is left of what the acceptor had promised and accepted."""
+
 Observe = Callable[[Event], None]
 """What proposers and acceptors call with each event. It must be quick, and must not raise."""
 
@@ -147,3 +155,85 @@ def load(lines: Iterable[str]) -> list[Event]:
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
     return events
+
+
+# -- whole runs ------------------------------------------------------------------------------------------
+
+LINK = "gryadka-events:"
+"""How a link begins that holds the events themselves."""
+
+MAX_LINK = 20_000_000
+"""How many characters a link may unfold to: whoever sent it may mean harm."""
+
+
+class Trace(Sequence[Event]):
+    """The events of one run, in order. Immutable; a slice of it is a trace, too.
+
+    `source` is a shorter text from which the run can be made again, if there is one: `gryadka.simulation.link`
+    makes it. `captions` say what happened, step by step, if somebody has told it: a step is all the events
+    that share their `at_s`.
+    """
+
+    def __init__(self, events: Iterable[Event] = (), *, source: str = "", captions: Iterable[str] = ()) -> None:
+        self._events = tuple(events)
+        self.source = source
+        self.captions = tuple(captions)
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> Trace: ...
+    def __getitem__(self, index: int | slice) -> Event | Trace:
+        return Trace(self._events[index]) if isinstance(index, slice) else self._events[index]
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trace) and self._events == other._events
+
+    def __hash__(self) -> int:
+        return hash(self._events)
+
+    def __repr__(self) -> str:
+        return f"<a trace of {len(self)} events>"
+
+    def save(self, path: str | Path) -> None:
+        """Write a trace file. Raises `OSError`."""
+        Path(path).write_text("\n".join([*dump(self), ""]), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a trace file. Raises `OSError`, and `ValueError` for anything that `save` does not write."""
+        return cls(load(Path(path).read_text(encoding="utf-8").splitlines()))
+
+    def link(self) -> str:
+        """Return one line of text, without spaces, from which `gryadka.simulation.link.rebuild` makes this run again.
+
+        It is short if the run came from a scenario and a seed. Otherwise the events themselves are in it.
+        """
+        return self.source or LINK + fold("\n".join(dump(self)))
+
+    @classmethod
+    def from_link(cls, link: str) -> Self:
+        """Return the events that a link of the longer kind holds. Raises `ValueError` for any other text."""
+        if not link.startswith(LINK):
+            raise ValueError(f"a link with events in it begins with {LINK}")
+        return cls(load(unfold(link.removeprefix(LINK)).splitlines()))
+
+
+def fold(text: str) -> str:
+    """Return `text` in fewer characters, all of which may stand in a web address."""
+    return base64.urlsafe_b64encode(zlib.compress(text.encode(), level=9)).decode().rstrip("=")
+
+
+def unfold(folded: str) -> str:
+    """Return the text that was folded. Raises `ValueError` for anything that `fold` does not return."""
+    try:
+        opened = zlib.decompressobj()
+        text = opened.decompress(base64.urlsafe_b64decode(folded + "=" * (-len(folded) % 4)), MAX_LINK)
+    except zlib.error as error:
+        raise ValueError(f"the link is damaged: {error}") from None
+    if not opened.eof:
+        raise ValueError("the link is cut short, or holds far too much")
+    return text.decode()

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Prepare, Promise, State
-from gryadka.trace import Event, Kind, dump, load
+from gryadka.trace import LINK, Event, Kind, Trace, dump, fold, load
 
 ballots = st.builds(Ballot, st.integers(0, 2**53 - 1), st.integers(0, 2**53 - 1))
 texts = st.text(max_size=5)
@@ -104,3 +105,55 @@ async def test_proposers_and_acceptors_tell_an_observer_what_happens(cluster: Lo
     for name, acceptor in cluster.acceptors().items():
         assert last[name] == await acceptor.read("k")
     await proposer.close()
+
+
+# -- whole runs ------------------------------------------------------------------------------------------
+
+RUN = Trace(
+    [
+        Event("sent", 0.0, "proposer-7", peer="A", message=Prepare(Ballot(1, 7))),
+        Event("state", 0.1, "A", message=Prepare(Ballot(1, 7)), state=State(Ballot(1, 7))),
+    ]
+)
+
+
+def test_a_trace_is_saved_and_loaded(tmp_path: Path) -> None:
+    RUN.save(tmp_path / "run.jsonl")
+    assert Trace.load(tmp_path / "run.jsonl") == RUN
+
+
+def test_a_slice_of_a_trace_is_a_trace_and_has_its_own_link() -> None:
+    part = Trace(RUN, source="somewhere")[1:]
+    assert isinstance(part, Trace)
+    assert list(part) == [RUN[1]]
+    assert Trace.from_link(part.link()) == part
+
+
+@given(st.lists(events))
+def test_a_link_holds_the_whole_run_on_one_line(several: list[Event]) -> None:
+    link = Trace(several).link()
+    assert link.isprintable()
+    assert " " not in link
+    assert Trace.from_link(link) == Trace(several)
+
+
+def test_a_link_is_the_source_where_there_is_one() -> None:
+    assert Trace(RUN, source="gryadka-run:loss-1-1-1:7").link() == "gryadka-run:loss-1-1-1:7"
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_a_link_that_was_cut_short_is_refused(cut: int) -> None:
+    with pytest.raises(ValueError, match=r"link|Incorrect padding|base64"):
+        Trace.from_link(RUN.link()[:-cut])
+
+
+@pytest.mark.parametrize("link", ["", "https://somewhere", LINK, LINK + "AAAA", LINK + "é", LINK + fold("not a trace")])
+def test_any_other_text_is_refused(link: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Trace.from_link(link)
+
+
+def test_a_link_that_unfolds_to_far_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gryadka.trace.MAX_LINK", 10)
+    with pytest.raises(ValueError, match="far too much"):
+        Trace.from_link(RUN.link())

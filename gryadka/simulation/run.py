@@ -294,7 +294,7 @@ class _World:
 
     def _tell_fault(self, fault: Fault, *, begins: bool) -> None:
         begun, ended = _KINDS[fault.kind]
-        note = "without what it had stored" if fault.kind == "amnesia" and not begins else None
+        note = trace.FORGOTTEN if fault.kind == "amnesia" and not begins else None
         for place in fault.places:
             node, _, peer = place.partition(">")
             self._tell(begun if begins else ended, self._node(node), peer=self._node(peer), note=note)
