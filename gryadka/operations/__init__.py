@@ -1,0 +1,1 @@
+"""What its operators do to a running Gryadka: change its members, forget deleted records."""
