@@ -50,7 +50,7 @@ def test_a_drawn_frame_has_a_title_a_description_and_named_groups() -> None:
     svg = ElementTree.fromstring(drawn("A & B", "Nothing <yet>\x00", [moving], 40))
     texts = {child.tag.rpartition("}")[2]: child.text for child in svg}
     assert texts["title"] == "A & B"
-    assert texts["desc"] == "Nothing <yet>\N{REPLACEMENT CHARACTER}"
+    assert texts["desc"] == "\nNothing <yet>\N{REPLACEMENT CHARACTER}\n"
     [found] = [child for child in svg if child.get("data-key")]
     assert (found.get("data-key"), found.get("data-act"), found.get("transform")) == (
         "packet <1>",
