@@ -132,7 +132,7 @@ class _ProposersStep(_Teller):
         return Told(words, self._should(act, me, after), tuple(found))
 
     def _words(self, act: Move, me: Memory, after: Memory) -> list[str]:
-        heard = _listed([self.names[place] for place in act.heard])
+        heard = listed([self.names[place] for place in act.heard])
         if act.kind == "leave":
             return ["is told that its caller leaves"]
         if act.kind == "count up":
@@ -206,7 +206,8 @@ def _ended(outcome: Outcome) -> str:
     return f"is {outcome.ending}, and its caller is shown {list(outcome.history)}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return "A, B and C"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

@@ -35,6 +35,7 @@ AcceptFunction = Callable[[State, Accept], tuple[State, Reply]]
 ChooseFunction = Callable[[Sequence[Promise]], Promise]
 
 CALL_LIMIT_S = 1.0
+QUESTIONS_KEPT = 10_000
 
 SCOPES = (Scope(), Scope(ballots=3, cache=True, changes=(("append", "append"), ("append",))))
 """Enough to catch whatever the zoo knows of wrong acceptors and wrong choices: retries, and one round trip."""
@@ -90,7 +91,7 @@ class LearnersRules(Rules):
 
     def _ask(self, role: str, function: Callable[..., Any], *arguments: Any) -> Any:
         answer = ask(function, *arguments)
-        if not isinstance(arguments[0], list):
+        if len(self._said) < QUESTIONS_KEPT:
             self._said.setdefault((role, repr(arguments)), (function, arguments, repr(answer)))
         return answer
 
@@ -100,6 +101,11 @@ class Explored(NamedTuple):
 
     model: Caspaxos
     verdict: Verdict[Numbers, Label]
+
+    def ask_again(self) -> str:
+        """Say in a sentence which of the learner's answers would be another one now; "" if none would."""
+        rules = self.model.steps.rules
+        return rules.ask_again() if isinstance(rules, LearnersRules) else ""
 
 
 def explore_functions(

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gryadka.course.checking import Checks, Result, why
+from gryadka.checking.learner import AcceptFunction, ChooseFunction, PrepareFunction
+from gryadka.checking.limits import quiet
+from gryadka.course import examine, schedules
+from gryadka.course.checking import Checks, Result, show_line, why
 from gryadka.course.finding import Finding
 
 
@@ -24,24 +27,45 @@ class LearnersChecks(Checks):
         super().__init__()
         self.finding = Finding()
 
-    def tell(self, sentence: str, examine: Callable[[], Finding]) -> None:
-        """Show what `examine` finds out about what `sentence` says. It raises nothing but an interrupt.
+    def tell(self, sentence: str, find: Callable[[], Finding]) -> None:
+        """Show what `find` finds out about what `sentence` says. It raises nothing but an interrupt.
 
-        What `examine` raises is told as a fault of the work: `Unfinished` and assertions as in a block.
+        What `find` raises is told as a fault of the work: `Unfinished` and assertions as in a block.
         """
         try:
-            found = examine()
+            with quiet() as printed:
+                found = find()
         except KeyboardInterrupt:
             self.show(sentence, Finding(why="it was interrupted"))
             raise
         except Exception as error:
             found = Finding(why=why(error))
         self.show(sentence, found)
+        if printed.characters:
+            show_line(f"Your code printed {printed.characters:,} characters meanwhile; they are not shown.")
 
     def show(self, sentence: str, finding: Finding) -> None:
         """Remember a finding, and show it."""
         self.finding = finding
         self.record(Result(sentence, finding.holds, finding.why, finding.covered, finding.steps))
+
+    def acceptor(self, prepare: PrepareFunction | None = None, accept: AcceptFunction | None = None) -> None:
+        """Check an acceptor's two rules, in every schedule; the course's own stand in for what is left out."""
+        self.tell(
+            "the acceptor keeps its promises, and nothing that was acknowledged is lost, whatever the network does",
+            lambda: examine.acceptor(prepare, accept),
+        )
+
+    def choose(self, choose: ChooseFunction) -> None:
+        """Check the rule that picks, from a quorum's promises, the one that a change starts from."""
+        self.tell(
+            "each change starts from what was acknowledged last, whichever quorum answers",
+            lambda: examine.choose(choose),
+        )
+
+    def schedule(self, schedule: schedules.Plan) -> None:
+        """Check a schedule of lesson 01 (see `gryadka.checking.naive`)."""
+        self.tell("your schedule makes the register lose something", lambda: schedules.judge(schedule))
 
 
 check = LearnersChecks()
