@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gryadka.views.frames import Frame, Frames, Packed, Packer, View, pack
+from gryadka.views.frames import Choice, Frame, Frames, Packed, Packer, View, pack
 from gryadka.views.svg import box, drawn, group, label
 
 texts = st.text(alphabet="ab\n<", max_size=12)
-frames = st.lists(st.builds(Frame, texts, texts), max_size=8)
+choices = st.lists(st.builds(Choice, texts, texts, texts, texts, texts, texts), max_size=2).map(tuple)
+frames = st.lists(st.builds(Frame, texts, texts, choices), max_size=8)
 
 
 def unpacked(packed: Packed) -> list[Frame]:
     lines = packed["lines"]
-    return [Frame(*("\n".join(lines[number] for number in part) for part in parts)) for parts in packed["frames"]]
+    found = []
+    for svg, words, choices in ([[lines[number] for number in part] for part in parts] for parts in packed["frames"]):
+        found.append(Frame("\n".join(svg), "\n".join(words), tuple(Choice(**json.loads(line)) for line in choices)))
+    return found
 
 
 @given(frames)
