@@ -11,13 +11,16 @@ out. Such a function takes the work and returns a `Finding`; it stands in a modu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from gryadka.acceptors.servers import LocalCluster
 from gryadka.checking.learner import AcceptFunction, ChooseFunction, PrepareFunction
 from gryadka.checking.limits import quiet
-from gryadka.course import examine, schedules
+from gryadka.course import examine, invariants, lua, proposers, schedules
 from gryadka.course.checking import Checks, Result, show_line, why
 from gryadka.course.finding import Finding
+from gryadka.course.invariants import MUTANTS, Invariant
+from gryadka.proposer import Proposer
 
 
 class LearnersChecks(Checks):
@@ -66,6 +69,29 @@ class LearnersChecks(Checks):
     def schedule(self, schedule: schedules.Plan) -> None:
         """Check a schedule of lesson 01 (see `gryadka.checking.naive`)."""
         self.tell("your schedule makes the register lose something", lambda: schedules.judge(schedule))
+
+    async def lua(self, script: str, cluster: LocalCluster) -> None:
+        """Check an `accept` written in Lua, on the first server of `cluster`, against the pure function."""
+        sentence = "the script answers and stores what the pure function does"
+        try:
+            found = await lua.examine(cluster, script)
+        except Exception as error:
+            found = Finding(why(error))
+        self.show(sentence, found)
+
+    def proposer(self, proposer: Callable[..., Proposer]) -> None:
+        """Check what makes a proposer, such as a subclass of `Proposer`, by the histories of its clients."""
+        self.tell(
+            "whatever clients see, the register did one change after the other, and each once",
+            lambda: proposers.examine(proposer),
+        )
+
+    def invariant(self, invariant: Invariant, mutants: Sequence[str] = MUTANTS) -> None:
+        """Check that a predicate holds in every state of the right protocol, and fails for each of `mutants`."""
+        self.tell(
+            "the invariant holds wherever the right protocol can get, and fails for each of the wrong ones",
+            lambda: invariants.examine(invariant, mutants),
+        )
 
 
 check = LearnersChecks()

@@ -24,6 +24,7 @@ from gryadka.simulation.shrink import shrink
 SCENARIOS = ("loss-2-2-2", "reorder-2-2-1", "duplicates", "restarts")
 SEEDS = range(10)
 RUN_LIMIT_S = 5.0
+ENOUGH = 0.5  # of a run's operations have to get an answer; with Gryadka's own, more than eight in ten do
 MAX_SHORTER_RUNS = 1_200
 
 
@@ -46,9 +47,11 @@ def simulated(
             return Finding(f"{where}: {why(error)}")
         if result.violated:
             return _shortest(simulate(scenario, seed, **rules), rules)
-        if result.idle:
-            return Finding(f"{where}: not one of {len(result.history)} changes was acknowledged")
-        acknowledged += result.counts["acknowledged"]
+        counts = result.counts
+        answered = len(result.history) - counts["failed"] - counts["unknown"]
+        if answered < ENOUGH * len(result.history):
+            return Finding(f"{where}: only {answered} of {len(result.history)} operations got an answer")
+        acknowledged += counts["acknowledged"]
         undecided += isinstance(result.verdict, Unknown)
     if undecided:
         return Finding(f"{undecided} of {len(runs)} simulated runs could not be judged")
