@@ -46,7 +46,7 @@ def simulated(
         except Exception as error:
             return Finding(f"{where}: {why(error)}")
         if result.violated:
-            return _shortest(simulate(scenario, seed, **rules), rules)
+            return shortest(simulate(scenario, seed, **rules), rules)[0]
         counts = result.counts
         answered = len(result.history) - counts["failed"] - counts["unknown"]
         if answered < ENOUGH * len(result.history):
@@ -58,7 +58,8 @@ def simulated(
     return Finding(covered=f"{len(runs)} simulated runs with {acknowledged:,} acknowledged changes")
 
 
-def _shortest(failed: Result, rules: RuleOptions) -> Finding:
+def shortest(failed: Result, rules: RuleOptions) -> tuple[Finding, Result]:
+    """Make a run with a violation short, and tell it."""
     result = failed
     with tqdm(desc="making it short", total=MAX_SHORTER_RUNS, unit="run", leave=False, delay=1) as bar:
 
@@ -70,4 +71,5 @@ def _shortest(failed: Result, rules: RuleOptions) -> Finding:
             result = shrink(failed, max_runs=MAX_SHORTER_RUNS, progress=progress, **rules)
     reason = result.verdict.reason if isinstance(result.verdict, Violation) else str(result.verdict)
     seen = [f"so clients saw: {line.strip()}" for line in str(result.verdict).splitlines()[1:]]
-    return Finding(f"a simulated run went wrong: {reason}", steps=(*tell(result.events), *seen), events=result.events)
+    found = f"a simulated run went wrong: {reason}"
+    return Finding(found, steps=(*tell(result.events), *seen), events=result.events), result
