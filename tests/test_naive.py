@@ -40,7 +40,7 @@ def test_the_example_in_the_module_is_true() -> None:
         (2, 3, overwrite, 12, 138),
         (2, 2, keeps_the_newer, 8, 236),
         (2, 2, refuses, 0, 489),
-        (3, 2, refuses, 11, 24_690),
+        pytest.param(3, 2, refuses, 11, 24_690, marks=pytest.mark.slow),
         (3, 3, refuses, 0, 7_684),
     ],
 )
