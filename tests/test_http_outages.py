@@ -69,6 +69,19 @@ async def test_health_names_the_acceptor_that_does_not_answer_and_no_password(cl
             assert url.split("@")[0].removeprefix("redis://:") not in limping.text + figures
 
 
+async def test_health_does_not_wait_for_an_acceptor_that_hangs(cluster: LocalCluster) -> None:
+    async with Service(Store(cluster.proposer())) as service, client(service) as http:
+        await cluster.pause(1)  # before it is first connected to
+        for answer in await asyncio.gather(*(http.get("/healthz") for _ in range(5))):
+            assert answer.status_code in (200, 503)  # the others may have to wait for its introduction
+            assert answer.json()["acceptors"][cluster.names[1]] != "ok"
+        assert (await http.put("/kv/a", json=1)).status_code == 201
+        assert (await http.get("/healthz")).status_code == 200
+        await cluster.resume(1)
+        while (await http.get("/healthz")).json()["acceptors"] != dict.fromkeys(cluster.names, "ok"):
+            await asyncio.sleep(0.05)
+
+
 async def test_figures_count_what_was_answered_and_labels_cannot_be_made_up(cluster: LocalCluster) -> None:
     async with Service(Store(cluster.proposer())) as service, client(service) as http:
         await http.put("/kv/a", json=1)
@@ -96,7 +109,7 @@ async def test_stopping_lets_what_is_under_way_finish_and_takes_no_more(cluster:
         await cluster.pause(0)
         await cluster.pause(1)
         under_way = asyncio.create_task(http.put("/kv/a", json=2))
-        while not service._at_work:
+        while not service.under_way:
             await asyncio.sleep(0.01)
         stopping = asyncio.create_task(service.stop())
         await asyncio.sleep(0.05)
@@ -118,7 +131,7 @@ async def test_stopping_ends_what_takes_too_long_with_its_outcome(cluster: Local
         for number in range(2):
             await cluster.pause(number)
         under_way = asyncio.create_task(http.put("/kv/a", json=2))
-        while not service._at_work:
+        while not service.under_way:
             await asyncio.sleep(0.01)
         await service.stop()
         answer = await under_way

@@ -13,9 +13,8 @@ ask a different one each time. What one service answers, all of them know.
 | `reading` | what a request says: its key, its conditions, its JSON |
 | `failures` | every refusal, with its HTTP status |
 | `store` | the four operations on a proposer |
-| `service`, `admin`, `metrics` | the HTTP service around a store, and what its operators see |
+| `service`, `health`, `metrics`, `admin` | the HTTP service around a store, and what its operators see |
 | `client` | the four operations over HTTP |
-| `commands` | `gryadka serve` and `gryadka kv` |
 
 The conditions and status codes are those of RFC 9110 (sections 13 and 15); `Idempotency-Key` is that of the
 IETF's draft "The Idempotency-Key HTTP Header Field".

@@ -114,4 +114,6 @@ def told(error: BaseException | None, status: int = 500) -> Told:
 
 def _told(status: int, word: str, message: str, *, outcome: str = "not applied", retry: bool = False) -> Told:
     headers = {"Retry-After": str(RETRY_AFTER_S)} if retry else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     return Told(status, {"error": word, "message": message, "outcome": outcome}, headers)

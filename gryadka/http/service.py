@@ -18,83 +18,75 @@ each that writes. Refusals are in `failures`.
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from tornado.httpserver import HTTPServer
-from tornado.iostream import StreamClosedError
-from tornado.netutil import bind_sockets
-from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
+from tornado.web import Application, stream_request_body
 
-from gryadka.errors import GryadkaError, NotApplied
+from gryadka.errors import NotApplied
 from gryadka.http import reading
-from gryadka.http.failures import BadRequest, ChangeFailed, NotFound, PreconditionFailed, Refused, TooLarge, told
+from gryadka.http.failures import BadRequest, NotFound, PreconditionFailed, TooLarge
+from gryadka.http.health import Health
+from gryadka.http.listening import Handler, Listening, NothingHandler
 from gryadka.http.metrics import Metrics
-from gryadka.http.records import Answer, Condition, Record, from_stored, to_stored
+from gryadka.http.records import Answer, Condition, Record, to_stored
 from gryadka.http.store import Store
 
-BODY_TIMEOUT_S = 30.0
-IDLE_TIMEOUT_S = 75.0
 GRACE_S = 10.0
-HEALTH_TIMEOUT_S = 1.0
-
-log = logging.getLogger(__name__)
 
 
 class Service:
     """One proposer as an HTTP service. It owns its store, and closes it in the end.
 
-    `port` 0 takes a free one. `grace_s`: for so many seconds `stop` lets requests that are under way finish.
+    `url` says where it listens; host "" is everywhere, port 0 a free one. For `grace_s` seconds `stop` lets
+    requests that are under way finish.
     """
 
     def __init__(self, store: Store, *, host: str = "127.0.0.1", port: int = 0, grace_s: float = GRACE_S) -> None:
         self.store = store
         self.metrics = Metrics()
+        self.health = Health(store.proposer.acceptors)
         self.stopping = False
-        self._host, self._port, self._grace_s = host, port, grace_s
+        self.url = ""
+        self._place = host, port
+        self._grace_s = grace_s
         self._at_work = 0
-        self._server: HTTPServer | None = None
-
-    @property
-    def url(self) -> str:
-        """Where it listens, as in http://127.0.0.1:8080. With host "" it listens everywhere."""
-        host = f"[{self._host}]" if ":" in self._host else self._host or "127.0.0.1"
-        return f"http://{host}:{self._port}"
+        self._listening: Listening | None = None
 
     async def start(self) -> Self:
-        """Listen. Raises `OSError` if the port is taken or the host is not this computer's."""
-        sockets = bind_sockets(self._port, self._host)
-        self._port = sockets[0].getsockname()[1]
-        self._server = HTTPServer(
-            self._application(),
-            body_timeout=BODY_TIMEOUT_S,
-            idle_connection_timeout=IDLE_TIMEOUT_S,
-            max_body_size=2**62,  # ours is smaller, and answers 413
-        )
-        self._server.add_sockets(sockets)
+        """Listen; `url` says where. Raises `ConfigurationError` if it cannot."""
+        self._listening = Listening(self._application(), *self._place)
+        self.url = self._listening.url
         return self
 
     async def stop(self) -> None:
         """Take no more requests, let those under way finish, and close everything."""
         self.stopping = True
-        if self._server:
-            self._server.stop()
-        deadline_s = asyncio.get_running_loop().time() + self._grace_s
+        if self._listening:
+            self._listening.stop()
+        await self._idle(self._grace_s)
+        await self.store.close()  # what is still under way is told so: not applied, or unknown
+        await self._idle(1.0)
+        await self.health.close()
+        if self._listening:
+            await self._listening.close()
+
+    async def _idle(self, timeout_s: float) -> None:
+        deadline_s = asyncio.get_running_loop().time() + timeout_s
         while self._at_work and asyncio.get_running_loop().time() < deadline_s:
             await asyncio.sleep(0.01)
-        await self.store.close()  # what is still under way is told so: not applied, or unknown
-        await asyncio.sleep(0)
-        if self._server:
-            await self._server.close_all_connections()
 
     async def __aenter__(self) -> Self:
         return await self.start()
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are being served."""
+        return self._at_work
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -107,22 +99,6 @@ class Service:
                 yield
         finally:
             self._at_work -= 1
-
-    async def faults(self) -> dict[str, str | None]:
-        """Return each acceptor's fault, None if it answers."""
-
-        async def fault(name: str) -> str | None:
-            try:
-                async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                    await self.store.proposer.acceptors[name].read("")
-            except TimeoutError:
-                return "did not answer in time"
-            except GryadkaError as error:
-                return str(error)
-            return None
-
-        names = list(self.store.proposer.acceptors)
-        return dict(zip(names, await asyncio.gather(*map(fault, names)), strict=True))
 
     def _application(self) -> Application:
         routes: list[Any] = [
@@ -140,64 +116,11 @@ class Service:
         )
 
 
-class Handler(RequestHandler):
-    """What all handlers share: JSON, and errors as JSON."""
-
-    def set_default_headers(self) -> None:
-        self.set_header("Server", "gryadka")
-        self.set_header("Content-Type", "application/json")
-
-    def compute_etag(self) -> None:
-        """Return none: only records have ETags."""
-
-    def tell(self, value: Any, status: int = 200) -> Any:
-        """Send JSON; the returned future is done when it has left."""
-        self.set_status(status)
-        return self.finish(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
-
-    def write_error(self, status_code: int, **parts: Any) -> None:
-        """Send an error as JSON; see `failures.told`."""
-        error = parts.get("exc_info", (None, None, None))[1]
-        status, body, headers = told(error, status_code)
-        for name, text in headers.items():
-            self.set_header(name, text)
-        if isinstance(error, Refused):
-            body |= self._current(error)
-        if status == 405:
-            self.set_header("Allow", ", ".join(self.allowed))
-        self.tell(body, status)
-
-    def _current(self, error: Refused) -> dict[str, Any]:
-        # What the client needs to decide anew: a refusal is as good as a read.
-        if not isinstance(error, PreconditionFailed):
-            return {}
-        record = from_stored(error.value)
-        if record.etag:
-            self.set_header("ETag", record.etag)
-        return {"current": {"value": record.value, "etag": record.etag} if record.exists else None}
-
-    def log_exception(self, kind: Any, value: Any, traceback: Any) -> None:
-        """Log what nobody foresaw, and nothing else: an outcome is no fault of the service."""
-        if isinstance(value, ChangeFailed):
-            log.error("%s", value, exc_info=value.__cause__)
-        elif not isinstance(value, GryadkaError | HTTPError | StreamClosedError):
-            log.error("%s failed", self.request.method, exc_info=value)
-
-    allowed: tuple[str, ...] = ("GET", "HEAD")
-
-
 class ServiceHandler(Handler):
     """A handler that knows its service."""
 
     def initialize(self, service: Service) -> None:
         self.service = service
-
-
-class NothingHandler(Handler):
-    """For a path that there is not."""
-
-    def prepare(self) -> None:
-        raise HTTPError(404)
 
 
 @stream_request_body
@@ -287,7 +210,7 @@ class HealthHandler(ServiceHandler):
     """Whether this service can serve: it is not stopping, and quorums answer."""
 
     async def get(self) -> None:
-        faults = await self.service.faults()
+        faults = await self.service.health.faults()
         answering = [name for name, fault in faults.items() if fault is None]
         configuration = self.service.store.proposer.configuration
         quorums = configuration.prepare.met_by(answering) and configuration.accept.met_by(answering)
@@ -302,6 +225,6 @@ class MetricsHandler(ServiceHandler):
     """Figures for Prometheus."""
 
     async def get(self) -> None:
-        text = self.service.metrics.text(await self.service.faults())
+        text = self.service.metrics.text(await self.service.health.faults())
         self.set_header("Content-Type", self.service.metrics.content_type)
         await self.finish(text)
