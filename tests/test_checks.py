@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from gryadka import proposer as proposer_module
 from gryadka.acceptors.servers import LocalCluster, local_cluster
@@ -34,6 +37,9 @@ from gryadka.protocol.acceptor import (
 )
 from gryadka.protocol.value import pack, unpack
 from gryadka.trace import Event, dump, load
+
+ROOT = Path(__file__).parents[1]
+
 
 # -- how a finding is shown ------------------------------------------------------------------------------
 
@@ -515,3 +521,56 @@ def test_an_interrupt_inside_the_explorer_is_said_and_goes_through(capsys: pytes
         checks.acceptor(prepare, stopped)
     assert checks.finding.why == "it was interrupted"
     assert capsys.readouterr().out.startswith("✗ not yet: it was interrupted\n")
+
+
+@pytest.mark.slow
+def test_a_cell_with_a_loop_can_be_interrupted_and_the_kernel_goes_on(tmp_path: Path) -> None:
+    """In a real kernel: first a loop that the check ends by itself, then a slow rule, ended by an interrupt."""
+    manager, client = start_new_kernel(
+        kernel_name="python3", cwd=str(tmp_path), env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    said: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        content = message["content"]
+        said.append(
+            content.get("text") or content.get("data", {}).get("text/plain") or "".join(content.get("traceback", []))
+        )
+        if said[-1] == "'begun'":
+            manager.interrupt_kernel()
+
+    try:
+        for cell in (ENDLESS_CELL, SLOW_CELL, "print('alive', check.finding.why)"):
+            client.execute_interactive(cell, output_hook=hear, timeout=60, stop_on_error=False)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert any("✗ not yet: endless has not returned after 1 s: a loop without end?" in text for text in said)
+    assert any("✗ not yet: it was interrupted" in text for text in said)
+    assert "The check was interrupted. The kernel can be used as before." in said
+    assert said[-1] == "alive it was interrupted\n"
+    assert not any("Traceback" in text for text in said)
+
+
+ENDLESS_CELL = """
+from gryadka.course import check
+from gryadka.protocol.acceptor import accept
+
+def endless(state, message):
+    while True:
+        pass
+
+check.acceptor(accept=endless)
+"""
+SLOW_CELL = """
+import time
+
+def slow(state, message):
+    if not begun:
+        begun.append(display("begun"))
+    time.sleep(0.2)
+    return accept(state, message)
+
+begun = []
+check.acceptor(accept=slow)
+"""

@@ -16,11 +16,18 @@ from collections.abc import Callable, Sequence
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.checking.learner import AcceptFunction, ChooseFunction, PrepareFunction
 from gryadka.checking.limits import quiet
-from gryadka.course import examine, invariants, lua, proposers, schedules
+from gryadka.course import examine, invariants, lua, proposers, retries, schedules
 from gryadka.course.checking import Checks, Result, show_line, why
 from gryadka.course.finding import Finding
 from gryadka.course.invariants import MUTANTS, Invariant
 from gryadka.proposer import Proposer
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that a check has told of already. It goes on, so that the cells that wait do not run."""
+
+    def _render_traceback_(self) -> list[str]:
+        return ["The check was interrupted. The kernel can be used as before."]
 
 
 class LearnersChecks(Checks):
@@ -40,7 +47,7 @@ class LearnersChecks(Checks):
                 found = find()
         except KeyboardInterrupt:
             self.show(sentence, Finding(why="it was interrupted"))
-            raise
+            raise Interrupted from None
         except Exception as error:
             found = Finding(why=why(error))
         self.show(sentence, found)
@@ -92,6 +99,10 @@ class LearnersChecks(Checks):
             "the invariant holds wherever the right protocol can get, and fails for each of the wrong ones",
             lambda: invariants.examine(invariant, mutants),
         )
+
+    def retry(self, deposit: retries.Deposit) -> None:
+        """Check a retry loop of lesson 05 (see `gryadka.course.retries`)."""
+        self.tell("whatever the network does, each deposit is in the box once", lambda: retries.judge(deposit))
 
 
 check = LearnersChecks()

@@ -34,6 +34,7 @@ from gryadka.course.story import told, with_rule
 from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Message, Prepare, Promise, State
 
 BUDGET = Budget(max_states=300_000, max_seconds=20)
+RIGHT_STATES = 51_336  # in the largest scope
 FIVE = Scope(acceptors=5, ballots=1)
 
 BALLOTS = [Ballot(counter, proposer) for counter, proposer in product((1, 2, 3), (1, 2))]
@@ -96,6 +97,10 @@ def _fault(explored: Explored, rules: Rules) -> Finding | None:
     if isinstance(verdict, BudgetSpent):
         if verdict.reason == "interrupted":
             raise KeyboardInterrupt
+        if verdict.reason == "seconds":
+            return Finding(
+                f"only {verdict.distinct:,} states were done after {BUDGET.max_seconds:g} s: your rules are slow"
+            )
         return Finding(
             f"after {verdict.distinct:,} states there still are new ones (the right rules have {RIGHT_STATES:,}), so "
             "nothing can be said: perhaps a ballot is made up, where only those that were sent should be stored"
@@ -110,9 +115,6 @@ def _fault(explored: Explored, rules: Rules) -> Finding | None:
     steps = tuple(map(told, explain(model, verdict.trace)))
     found = reason if verdict.name == ANSWERED else f"{reason} ({verdict.name})"
     return Finding(found, steps=steps, events=tuple(events(model, verdict.trace)))
-
-
-RIGHT_STATES = 51_336
 
 
 def _covered(explored: Sequence[Explored]) -> str:
