@@ -14,6 +14,7 @@ from tests.http_client import change, client
 # -- trouble ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_without_a_quorum_it_is_503_or_504_and_the_word_is_kept(cluster: LocalCluster) -> None:
     async with Service(Store(cluster.proposer(timeout_s=0.5))) as service, client(service) as http:
         await http.put("/kv/a", json=1)
@@ -69,6 +70,7 @@ async def test_health_names_the_acceptor_that_does_not_answer_and_no_password(cl
             assert url.split("@")[0].removeprefix("redis://:") not in limping.text + figures
 
 
+@pytest.mark.slow
 async def test_health_does_not_wait_for_an_acceptor_that_hangs(cluster: LocalCluster) -> None:
     async with Service(Store(cluster.proposer())) as service, client(service) as http:
         await cluster.pause(1)  # before it is first connected to
@@ -101,6 +103,7 @@ async def test_figures_count_what_was_answered_and_labels_cannot_be_made_up(clus
 # -- stopping --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_stopping_lets_what_is_under_way_finish_and_takes_no_more(cluster: LocalCluster) -> None:
     service = await Service(Store(cluster.proposer(timeout_s=20))).start()
     async with client(service) as http, client(service) as late:

@@ -133,7 +133,7 @@ def not_async(proposer: Proposer, key: str, amount: int, token: str) -> None:
     [
         (once, "the deposit of 1 gave up: it let NotApplied out"),
         (sleeps, "the deposit of 1 was still trying, 60 s after all had healed"),
-        (turns, "the run could not go on: it has not ended by 0 s of its own"),
+        pytest.param(turns, "the run could not go on: it has not ended by 0 s of its own", marks=pytest.mark.slow),
         (refuses, "in refuses, line "),
         (another_shape, "value[\"balance\"] has to be a whole number; in the end the value was 'rich'"),
         (too_much, "the balance is 11, and should be 1"),
