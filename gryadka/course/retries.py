@@ -45,6 +45,7 @@ from gryadka.trace import Event
 Deposit = Callable[[Proposer, str, int, str], Awaitable[object]]
 
 KEY = "box"
+READER = 99  # the proposer that opens the box in the end
 MAX_STEPS = 300_000
 LIMIT_S = 5.0  # of real time, for one run
 PATIENCE_S = 60.0  # of virtual time: the faults end long before
@@ -112,8 +113,13 @@ class Night:
     @property
     def steps(self) -> tuple[str, ...]:
         """Tell the run in words."""
-        told = [*self.log, *filter(None, map(_told, self.events))]
-        return tuple(f"{at_s:.3f} s: {words}" for at_s, words in sorted(told, key=lambda line: line[0]))
+        return tuple(f"{at_s:.3f} s: {words}" for at_s, words in self.log)
+
+    def observe(self, event: Event) -> None:
+        """Take note of what a proposer or the network tells."""
+        self.events.append(event)
+        if words := _told(event):
+            self.log.append((event.at_s, words))
 
 
 async def deposit(proposer: Proposer, key: str, amount: int, token: str) -> None:
@@ -150,6 +156,8 @@ def judge(deposit: Deposit) -> Finding:
                 return Finding(why=f"a deposit did not end within {LIMIT_S:g} s: does its loop ever await anything?")
             if night.why:
                 failed.append(night)
+                if night.errors or night.endless:
+                    break  # it can take long to see that again
             nights, deposits, outcomes = nights + 1, deposits + len(night.amounts), outcomes + night.outcomes
         if failed:
             worst = min(failed, key=lambda night: (len(night.steps), night.seed))
@@ -181,7 +189,7 @@ class _World:
         scenario, night = self.night.scenario, self.night
         self.loop = asyncio.get_running_loop()
         acceptors = {name: MemoryAcceptor(name) for name in self.members}
-        self.network = Network(self.loop, acceptors, self._fate, observe=night.events.append)
+        self.network = Network(self.loop, acceptors, self._fate, observe=night.observe)
         for fault in _until(FAULTS_S, plan.draw_faults(scenario, night.seed)):
             self.loop.call_at(fault.at_s, self._begin, fault)
         night.amounts = [10**number for number in range(scenario.clients * scenario.steps)]
@@ -191,7 +199,9 @@ class _World:
             task.cancel()
         if not (night.errors or late):
             await asyncio.sleep(FAULTS_S)  # whatever is still under way arrives
-            night.value = await self._proposer(9, observe=None).change(KEY, lambda value: value, timeout_s=PATIENCE_S)
+            night.value = await self._proposer(READER, observe=None).change(
+                KEY, lambda value: value, timeout_s=PATIENCE_S
+            )
             night.log.append((self.loop.time(), f"in the end the box holds {night.value!r}"))
 
     async def _client(self, number: int) -> None:
@@ -220,7 +230,7 @@ class _World:
             pause_s=scenario.pause_s,
             rng=plan.stream(seed, f"proposer {number}"),
             id=number,
-            **{"observe": self.night.events.append} | options,
+            **{"observe": self.night.observe} | options,
         )
 
     def _fate(self, source: str, target: str, number: int) -> plan.Fate:
@@ -241,11 +251,13 @@ def _until(at_s: float, faults: Iterator[Fault]) -> Iterator[Fault]:
         yield fault
 
 
-def _told(event: Event) -> tuple[float, str] | None:
+def _told(event: Event) -> str:
     if event.kind == "change-begun":
-        return event.at_s, f"{event.node} begins a change"
+        return f"{event.node} begins a change"
     if event.kind == "change-ended":
-        return event.at_s, f"{event.node}: the change ended as {event.note}"
-    if event.kind == "state" and isinstance(event.message, Accept) and isinstance(event.reply, Accepted):
-        return event.at_s, f"acceptor {event.node} accepts {unpack(event.message.value)[0]} from {event.peer}"
-    return None
+        return f"{event.node}: the change ended as {event.note}"
+    if event.kind != "state" or event.peer == f"proposer-{READER}":
+        return ""
+    if isinstance(event.message, Accept) and isinstance(event.reply, Accepted):
+        return f"acceptor {event.node} accepts {unpack(event.message.value)[0]} from {event.peer}"
+    return ""
