@@ -4,6 +4,7 @@
     lab.recall("one")                                                  # what was predicted, and what happened
     await lab.look(cluster, "greeting")                                # a picture of what each acceptor remembers
     lab.play(check.finding)                                            # a run, step by step
+    lab.cluster()                                                      # be the network: each message waits for you
 
 Nothing here blocks a notebook, and everything has a form in plain text.
 """
@@ -23,15 +24,19 @@ import ipywidgets
 
 from gryadka import __version__
 from gryadka.acceptors import Acceptor
+from gryadka.acceptors.memory import AcceptRule, PrepareRule
 from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError
+from gryadka.protocol import acceptor as protocol
 from gryadka.protocol.acceptor import State
 from gryadka.simulation.link import rebuild
+from gryadka.simulation.manual import ManualCluster, Setting, from_link
 from gryadka.trace import Event, Trace
 from gryadka.views import static
 from gryadka.views.cluster import ClusterView
+from gryadka.views.hand import Hand
 from gryadka.views.player import Player
 from gryadka.views.show import show, show_bundle
 from gryadka.views.svg import Picture
@@ -122,6 +127,33 @@ def play(
         show("There is no run to play here.", "<div>There is no run to play here.</div>")
         return None
     return Player(ClusterView(trace, key=key), speed=speed, demo=demo)
+
+
+def cluster(
+    *do: str,
+    proposers: int = 2,
+    acceptors: int = 3,
+    kind: str = "append",
+    link: str = "",
+    demo: bool = False,
+    prepare: PrepareRule = protocol.prepare,
+    accept: AcceptRule = protocol.accept,
+) -> Hand:
+    """Show a cluster in which every message waits until you deliver, lose or duplicate it; `?` lists the keys.
+
+    `do` is what has been done to it beforehand, such as "append P1", "deliver 1" (see `gryadka.simulation.manual`);
+    `link` is where somebody else got to. `kind` is append, counter or versioned-register. `prepare` and `accept`
+    may be your own rules. What was clicked is `.trace`, an ordinary trace, `.history` and `.verdict`.
+    Raises `ValueError` for an act that cannot be done and a text that is no link, `ConfigurationError` for a
+    cluster that cannot be.
+    """
+    if link:
+        hand = from_link(link, prepare=prepare, accept=accept)
+    else:
+        hand = ManualCluster(Setting(proposers, acceptors, kind), prepare=prepare, accept=accept)
+    player = Hand(hand, demo=demo)
+    player.do(*do)
+    return player
 
 
 def trace_of(run: Run | Iterable[Event] | str) -> Trace:

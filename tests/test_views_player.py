@@ -110,10 +110,10 @@ async def test_a_click_is_handled_by_the_main_loop_even_if_it_comes_on_another_t
     handled: list[tuple[str, int, str]] = []
     view = a_view("one")
 
-    def act(what: str, at: int) -> int:
+    def act(what: str, at: int) -> tuple[int, int]:
         handled.append((what, at, threading.current_thread().name))
         view.append(frame("two"))
-        return 1
+        return 1, 1
 
     shown = Player(view, act=act)
     sent = Sent(shown, monkeypatch)
@@ -127,7 +127,7 @@ async def test_a_click_is_handled_by_the_main_loop_even_if_it_comes_on_another_t
 
 
 def test_what_a_click_raises_is_shown_in_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    def act(what: str, at: int) -> int:
+    def act(what: str, at: int) -> None:
         raise ValueError("there is no such message")
 
     shown = Player(a_view("one"), act=act)

@@ -19,7 +19,7 @@ from itertools import groupby
 from gryadka.protocol.acceptor import ZERO
 from gryadka.trace import Event, Trace
 from gryadka.views import wording
-from gryadka.views.frames import Frame
+from gryadka.views.frames import Choice, Frame
 from gryadka.views.scene import Acceptor, Packet, Proposer, Scene
 from gryadka.views.svg import WIDTH, Look, box, cross, drawn, group, label, line, shortened
 
@@ -163,14 +163,20 @@ def _told_steps(events: Iterable[Event]) -> list[list[Event]]:
 # -- drawing -------------------------------------------------------------------------------------------------
 
 
-def draw(scene: Scene, layout: Layout, told: str, title: str, acts: Mapping[str, str] | None = None) -> Frame:
-    """Draw one moment. `told` says what has just happened. `acts` maps what can be clicked to what that does."""
+def draw(
+    scene: Scene, layout: Layout, told: str, title: str, *, below: str = "", choices: Sequence[Choice] = ()
+) -> Frame:
+    """Draw one moment. `told` says what has just happened; `below` stands under the picture."""
     shapes = [*_links(scene, layout), *_cuts(scene, layout)]
     shapes += [_proposer(name, who, scene, layout) for name, who in scene.proposers.items() if name in layout.proposers]
-    shapes += [_acceptor(name, who, scene, layout, acts or {}) for name, who in scene.acceptors.items()]
-    shapes += _packets(scene, layout, acts or {})
-    words = "\n".join([told, *in_words(scene)])
-    return Frame(drawn(title, words, shapes, layout.height), words)
+    shapes += [_acceptor(name, who, scene, layout) for name, who in scene.acceptors.items()]
+    shapes += _packets(scene, layout)
+    height = layout.height
+    if below:
+        height += 24
+        shapes.append(label(6, height - 10, shortened(below, int(WIDTH / _CHARACTER))))
+    words = "\n".join([told, *in_words(scene), *([below] if below else [])])
+    return Frame(drawn(title, words, shapes, height), words, tuple(choices))
 
 
 def in_words(scene: Scene) -> list[str]:
@@ -221,7 +227,7 @@ def _proposer(name: str, proposer: Proposer, scene: Scene, layout: Layout) -> st
     return group(f"node {name}", middle, 2, shapes)
 
 
-def _acceptor(name: str, acceptor: Acceptor, scene: Scene, layout: Layout, acts: Mapping[str, str]) -> str:
+def _acceptor(name: str, acceptor: Acceptor, scene: Scene, layout: Layout) -> str:
     width, state = layout.acceptor_width, acceptor.state
     room = int((width - 20) / _CHARACTER)
     look: Look = "now" if name in scene.now else "paper"
@@ -238,7 +244,7 @@ def _acceptor(name: str, acceptor: Acceptor, scene: Scene, layout: Layout, acts:
     if acceptor.refused:  # why, at the acceptor itself
         for number, text in enumerate(textwrap.wrap(acceptor.said, room + 2)[:3]):
             shapes.append(label(-width / 2 + 4, _ACCEPTOR + 16 + 16 * number, text))
-    return group(f"node {name}", layout.acceptors[name], layout.acceptors_top, shapes, attributes=_act(name, acts))
+    return group(f"node {name}", layout.acceptors[name], layout.acceptors_top, shapes)
 
 
 def _links(scene: Scene, layout: Layout) -> list[str]:
@@ -266,7 +272,7 @@ def _cuts(scene: Scene, layout: Layout) -> list[str]:
     return shapes
 
 
-def _packets(scene: Scene, layout: Layout, acts: Mapping[str, str]) -> list[str]:
+def _packets(scene: Scene, layout: Layout) -> list[str]:
     shapes, waiting = [], Counter[tuple[bool, str]]()
     for packet in scene.packets:
         forth, target = packet.reply is None, _target(packet)
@@ -277,24 +283,18 @@ def _packets(scene: Scene, layout: Layout, acts: Mapping[str, str]) -> list[str]
             continue  # the words tell of it
         y = layout.acceptors_top - 14 - _ROW * (row + 1) if forth else 2 + _PROPOSER + 10 + _ROW * row
         width = (layout.acceptor_width if forth else layout.proposer_width) - 8
-        shapes.append(_packet(packet, places[target], y, width, acts))
+        shapes.append(_packet(packet, places[target], y, width))
     return shapes
 
 
-def _packet(packet: Packet, x: float, y: float, width: float, acts: Mapping[str, str]) -> str:
+def _packet(packet: Packet, x: float, y: float, width: float) -> str:
     forth = packet.reply is None
     text = f"▼ {_said(packet)}" if forth else f"▲ {packet.acceptor}: {_said(packet)}"
     shapes = [box(-width / 2, 0, width, _ROW - 4, look="paper", dashed=not forth)]
     shapes.append(label(6 - width / 2, 15, shortened(text, int((width - 10) / _CHARACTER))))
     if packet.lost:
         shapes.append(cross(0, (_ROW - 4) / 2, width / 2 - 4, 9))
-    return group(f"packet {packet.number}", x, y, shapes, attributes=_act(f"packet {packet.number}", acts))
-
-
-def _act(thing: str, acts: Mapping[str, str]) -> dict[str, str]:
-    if thing not in acts:
-        return {}
-    return {"data-act": acts[thing], "data-testid": thing, "role": "button", "tabindex": "0", "aria-label": acts[thing]}
+    return group(f"packet {packet.number}", x, y, shapes)
 
 
 def _said(packet: Packet) -> str:

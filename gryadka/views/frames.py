@@ -26,8 +26,8 @@ class Choice:
     """Something that can be done at a frame: `act` is what Python is told.
 
     `thing` names what it is done to, `label` what is done. Choices stand in a list, by `section` and thing. `on` is
-    the `data-key` of the thing in the picture: a click on it does its first choice, and `key` does this one while
-    the thing has the focus. Without `on`, `key` does it at any time.
+    the `data-key` of the thing in the picture: a click on it does its first choice. `key` does this one while the
+    thing has the focus, and at any time if no other choice has the same key.
     """
 
     act: str

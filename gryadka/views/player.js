@@ -7,6 +7,8 @@
 const SPEEDS = [0.5, 1, 2, 5, 10, 30];
 const MOVE_MS = 300;
 const PATIENCE_MS = 3000;
+const SILENT = "No answer from Python yet. It is busy, or it was restarted: then run the cell again. " +
+  "What you see may be out of date.";
 
 const KEYS = [
   ["→  ←", "one step on, one step back"],
@@ -35,7 +37,7 @@ const CSS = `
 .gryadka-player button:disabled { opacity: 0.45; cursor: default }
 .gryadka-player button[aria-pressed=true] { border-width: 3px }
 .gryadka-player pre { white-space: pre-wrap; font: inherit; margin: 4px }
-.gryadka-player .help, .gryadka-player fieldset { border: 1px solid currentColor; border-radius: 6px; margin: 6px 4px;
+.gryadka-player .help, .gryadka-player .choices details { border: 1px solid currentColor; border-radius: 6px; margin: 6px 4px;
   padding: 4px 10px }
 .gryadka-player .help dt { font-weight: bold; float: none; width: auto; display: block }
 .gryadka-player .help dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 4px }
@@ -96,7 +98,6 @@ function patch(old, now, smooth) {
     if (old.children[place] !== part) old.insertBefore(part, old.children[place] ?? null);
   });
 }
-
 const css = (transform) => `translate(${/\(([^ ]+) ([^)]+)\)/.exec(transform).slice(1).join("px, ")}px)`;
 
 function parsed(svg) {
@@ -147,7 +148,7 @@ class Player {
         oninput: (event) => this.go(Number(event.target.value), false) }),
       this.place = element("span", { "data-testid": "place" }),
       this.pace = element("select", { "aria-label": "Frames per second", "data-testid": "speed",
-        onchange: (event) => this.setSpeed(Number(event.target.value)) },
+        onchange: (event) => { this.speed = Number(event.target.value); } },
         ...SPEEDS.map((speed) => element("option", { value: speed }, `${speed} a second`))),
       button("demo", "Large", "Demonstration: large, without controls", () => this.demonstrate(true)),
       button("help", "?", "Keys", () => this.toggle(this.help)),
@@ -212,15 +213,12 @@ class Player {
     this.playButton.textContent = this.playing ? "Pause" : "Play";
   }
 
-  setSpeed(speed) {
-    this.speed = speed;
-    this.pace.value = speed;
-  }
+  setSpeed(speed) { this.pace.value = this.speed = speed; }
 
   // -- choices: what Python can be asked to do at this frame
 
   offer(svg, choices) {
-    this.now = choices;
+    this.now = choices = this.send ? choices : [];
     for (const choice of [...choices].reverse()) {  // the first choice of a thing is what a click does
       const thing = choice.on && svg.querySelector(`[data-key="${CSS_escape(choice.on)}"]`);
       if (!thing) continue;
@@ -237,17 +235,28 @@ class Player {
     if (told === this.listed) return;  // a button that is pressed twice must still be there
     this.listed = told;
     const focus = document.activeElement?.closest?.(".choices") === this.choices && document.activeElement.dataset.testid;
+    const open = new Map([...this.choices.children].map((part) => [part.dataset.section, part.open]));
     const sections = new Map();
     for (const choice of choices) {
       const rows = sections.get(choice.section) ?? sections.set(choice.section, new Map()).get(choice.section);
-      rows.set(choice.thing, [...(rows.get(choice.thing) ?? []), choice]);
+      rows.set(choice.on + choice.thing, [...(rows.get(choice.on + choice.thing) ?? []), choice]);
     }
-    this.choices.replaceChildren(...[...sections].map(([name, rows]) => element("fieldset", {},
-      element("legend", {}, name), ...[...rows].map(([thing, several]) => element("div", { class: "row" },
-        element("span", { class: "thing" }, thing), ...several.map((choice) => button(choice.act,
-          choice.label, `${thing}: ${choice.label}${choice.key ? ` (key ${choice.key})` : ""}`,
-          () => this.act(choice.act))))))));
+    this.rows = [...(sections.values().next().value?.values() ?? [])];
+    this.choices.replaceChildren(...[...sections].map(([name, rows], place) => {
+      const part = element("details", { "data-section": name }, element("summary", {}, name),
+        ...[...rows.values()].map((several) => this.row(several)));
+      part.open = open.get(name) ?? place < 2;
+      return part;
+    }));
     if (focus) (this.choices.querySelector(`[data-testid="${CSS_escape(focus)}"]`) ?? this.root).focus();
+  }
+
+  row(several) {
+    const number = this.rows.indexOf(several) + 1, { thing } = several[0];
+    const name = number ? `${number}. ${thing}` : thing;
+    return element("div", { class: "row" }, element("span", { class: "thing" }, name), ...several.map((choice) =>
+      button(choice.act, choice.label, `${thing}: ${choice.label}${choice.key ? ` (key ${choice.key})` : ""}`,
+        () => this.act(choice.act))));
   }
 
   clicked(event) {
@@ -258,8 +267,7 @@ class Player {
   act(act) {
     if (!this.send) return;
     const id = ++this.asked;
-    this.waiting.set(id, setTimeout(() => this.complain("No answer from Python yet. It is busy, or it was " +
-      "restarted: then run the cell again. What you see may be out of date."), PATIENCE_MS));
+    this.waiting.set(id, setTimeout(() => this.complain(SILENT), PATIENCE_MS));
     this.send({ act, at: this.at, id });
   }
 
@@ -268,10 +276,7 @@ class Player {
     if (this.waiting.delete(done)) this.complain(trouble ?? "");
   }
 
-  complain(text) {
-    this.trouble.textContent = text;
-    this.trouble.hidden = !text;
-  }
+  complain(text) { this.trouble.hidden = !(this.trouble.textContent = text); }
 
   // -- keys
 
@@ -286,11 +291,14 @@ class Player {
   }
 
   chosenBy({ key, target }) {
-    // A thing in the picture answers to enter and to the keys of its choices; other keys hold everywhere.
+    // A thing in the picture answers to enter and to the keys of its choices. A key that is one choice's alone
+    // holds everywhere, and digits stand for the rows of the first section.
     const on = target.closest("[data-act]")?.dataset.key;
     const mine = this.now.filter((choice) => on && choice.on === on);
+    const same = this.now.filter((choice) => choice.key === key);
     const chosen = (mine.length && [" ", "Enter"].includes(key) && mine[0])
-      || mine.find((choice) => choice.key === key) || this.now.find((choice) => !choice.on && choice.key === key);
+      || mine.find((choice) => choice.key === key) || (same.length === 1 && same[0])
+      || (/^[1-9]$/.test(key) && this.rows[Number(key) - 1]?.[0]);
     return chosen && (() => this.act(chosen.act));
   }
 
@@ -313,11 +321,10 @@ class Player {
 
   toggle(part) {
     part.hidden = !part.hidden;
-    const own = this.now.filter((choice) => choice.key && !choice.on).map((choice) => [choice.key,
-      `${choice.thing}: ${choice.label}`]);
-    const things = [...new Set(this.now.filter((choice) => choice.key && choice.on).map((choice) => JSON.stringify(
-      [choice.key, `on ${choice.section}: ${choice.label}`])))].map((told) => JSON.parse(told));
-    this.help.replaceChildren(element("dl", {}, ...[...KEYS, ...own, ...things].flatMap(([keys, what]) => [
+    const own = new Map(this.now.filter((choice) => choice.key).map((choice) => [`${choice.key} ${choice.label}`,
+      [choice.key, `${choice.label} (${choice.section.toLowerCase()}; where several can be meant, tab to one first)`]]));
+    if (this.now.length) own.set("digits", ["1 … 9", "the first choice of that line of the list below the picture"]);
+    this.help.replaceChildren(element("dl", {}, ...[...KEYS, ...own.values()].flatMap(([keys, what]) => [
       element("dt", {}, keys), element("dd", {}, what)])));
   }
 

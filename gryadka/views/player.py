@@ -28,9 +28,9 @@ import traitlets
 
 from gryadka.views.frames import Frame, Packed, Packer, View, pack
 
-Act = Callable[[str, int], int | None]
-"""Does what was chosen: the choice's `act`, and the number of the frame that it was chosen at. May change the
-view from the next frame on, and returns the first frame that is new, or None. What it raises is shown."""
+Act = Callable[[str, int], tuple[int, int] | None]
+"""Does what was chosen: the choice's `act`, and the number of the frame that it was chosen at. If the view has
+changed since, it returns the first frame that is new and the frame to look at. What it raises is shown."""
 
 _MODULE = Path(__file__).with_name("player.js")
 
@@ -110,7 +110,8 @@ class Player(anywidget.AnyWidget):
 
         Every place that shows this player goes to frame `at`, by default to the last one.
         """
-        self._publish(self._shown if start is None else start, at)
+        place = len(self.view) - 1 if at is None else at
+        self._publish(self._shown if start is None else start, place)
 
     def save(self, path: str | Path) -> None:
         """Write one page that plays in any browser, without Jupyter and without a network. Raises `OSError`."""
@@ -141,10 +142,9 @@ class Player(anywidget.AnyWidget):
         self._shown = len(self.view)
         return new
 
-    def _publish(self, start: int, at: int | None, **more: Any) -> None:
-        new = self._take_in(start)
-        place = self._shown - 1 if at is None else at
-        self.send({**new, "from": start, "at": place, **more})
+    def _publish(self, start: int, at: int, **more: Any) -> None:
+        self.send({**self._take_in(start), "from": start, "at": at, **more})
+        self.at = at
 
     def _hear(self, _: object, content: dict[str, Any], buffers: object) -> None:
         if self._loop is None or self._loop.is_closed():
@@ -158,11 +158,11 @@ class Player(anywidget.AnyWidget):
         if self._act is None or not isinstance(act, str) or not isinstance(at, int) or not isinstance(number, int):
             return
         try:
-            start = self._act(act, at)
+            new = self._act(act, at)
         except Exception as error:  # nobody would see it in a notebook
             self.send({"done": number, "trouble": f"{type(error).__name__}: {error}"})
             return
-        if start is None:
+        if new is None:
             self.send({"done": number})
         else:
-            self._publish(start, None, done=number)
+            self._publish(*new, done=number)
