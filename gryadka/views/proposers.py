@@ -1,0 +1,201 @@
+"""What each proposer has in hand: its queue, its counter, its cache, and the round trips that it used.
+
+What may live here: counting a run's events, and the frames of that. Nothing asks a proposer: its events tell all.
+
+The theory in a few lines. A change takes two round trips, a prepare and an accept. An accept may carry a promise of
+the next ballot with it; a proposer that holds such a promise of a quorum (its *cache*) needs no prepare the next
+time (CASPaxos, section 2.2.1). And changes that wait for one register share a round. So the round trips for each
+change tell how well both work: 2 without them, 1 with the cache, less when changes share rounds, and more when
+proposers are in each other's way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gryadka.protocol.acceptor import Accept, Ballot, Conflict, Message
+from gryadka.trace import Event
+from gryadka.views import wording
+from gryadka.views.cluster import nodes
+from gryadka.views.frames import Frame, Frames
+from gryadka.views.svg import WIDTH, box, cross, drawn, group, label, shortened
+
+MOST = 8
+"""How many proposers are drawn."""
+
+_CHARACTER = 7.2
+_HEIGHT, _GAP, _TOP = 108, 10, 30
+_SQUARES = 16
+
+
+@dataclass
+class Hand:
+    """What one proposer has done, and has in hand now. `cache` maps a register to the ballot it was promised."""
+
+    up: bool = True
+    waiting: int = 0
+    counter: int = 0
+    prepares: int = 0
+    accepts: int = 0
+    saved: int = 0
+    conflicts: int = 0
+    unanswered: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    cache: dict[str, Ballot] = field(default_factory=dict)
+    asked: dict[str, Message] = field(default_factory=dict)
+    granted: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def round_trips(self) -> int:
+        """How many times it asked all acceptors something."""
+        return self.prepares + self.accepts
+
+    @property
+    def ended(self) -> int:
+        """How many changes have ended, one way or another."""
+        return sum(self.outcomes.values())
+
+
+class Hands:
+    """The proposers of a run, by name. Feed it with events; `quorum` is by default a majority of those asked."""
+
+    def __init__(self, quorum: int | None = None) -> None:
+        self.hands: dict[str, Hand] = {}
+        self.said = "Nothing has happened yet"
+        self._quorum = quorum
+        self._peers: set[str] = set()
+
+    def add(self, event: Event) -> bool:
+        """Take in an event. Returns whether anything changed."""
+        if not event.node.startswith("proposer-"):
+            return False
+        hand = self.hands.setdefault(event.node, Hand())
+        key, name = event.key or "", wording.node(event.node)
+        if event.kind == "change-begun":
+            hand.waiting += 1
+            self.said = f"{name} is asked for a change; {hand.waiting} of its changes are under way"
+        elif event.kind == "change-ended":
+            hand.waiting -= 1
+            hand.outcomes[event.note or ""] += 1
+            self.said = f"a change of {name} ends: {wording.outcome(event.note)}"
+        elif event.kind == "sent" and event.message:
+            self._peers.add(event.peer or "")
+            return self._sent(hand, name, key, event.message)
+        elif event.kind == "delivered" and event.message:
+            return self._delivered(hand, name, key, event)
+        elif event.kind == "failed":
+            hand.unanswered += 1
+            self.said = f"{name} gets no answer from {event.peer}"
+        elif event.kind in ("crashed", "restarted"):
+            hand.up = event.kind == "restarted"
+            self.said = f"{name} {wording.FAULTS[event.kind]}"
+        else:
+            return False
+        return True
+
+    def _sent(self, hand: Hand, name: str, key: str, message: Message) -> bool:
+        if hand.asked.get(key) == message:  # the same question, to one acceptor more
+            return False
+        hand.asked[key], hand.granted[key] = message, set()
+        hand.counter = max(hand.counter, message.ballot.counter)
+        held = hand.cache.pop(key, None)  # a promise serves one round only
+        self.said = f"{name} sends {wording.short(message)}"
+        if isinstance(message, Accept):
+            hand.accepts += 1
+            hand.counter = max(hand.counter, message.promise.counter)
+            if held == message.ballot:
+                hand.saved += 1
+                self.said += ", and needed no prepare"
+        else:
+            hand.prepares += 1
+        return True
+
+    def _delivered(self, hand: Hand, name: str, key: str, event: Event) -> bool:
+        message, reply = event.message, event.reply
+        if isinstance(reply, Conflict):
+            hand.conflicts += 1
+            hand.counter = max(hand.counter, reply.promised.counter)
+            self.said = f"{name} is refused by {event.peer}, which {reply}"
+            return True
+        granted = hand.granted.setdefault(key, set())
+        if message != hand.asked.get(key) or not isinstance(message, Accept) or message.promise == message.ballot:
+            return False
+        granted.add(event.peer or "")
+        if len(granted) != (self._quorum or len(self._peers) // 2 + 1):
+            return False
+        hand.cache[key] = message.promise
+        self.said = f"{name} holds the promise of {wording.ballot(message.promise)} for its next round"
+        return True
+
+
+def frames(trace: Iterable[Event], *, quorum: int | None = None, title: str = "The proposers") -> Frames:
+    """Return the frames of a run: one before it, and one for each event that changes what a proposer has in hand."""
+    events = list(trace)
+    hands = Hands(quorum)
+    for name in nodes(events)[0]:
+        hands.hands[name] = Hand()
+    view = Frames(title)
+    view.append(draw(hands, title))
+    view.extend(draw(hands, title) for event in events if hands.add(event))
+    return view
+
+
+def draw(hands: Hands, title: str = "The proposers") -> Frame:
+    """Draw what each proposer has in hand."""
+    room = int((WIDTH - 12) / _CHARACTER)
+    said = hands.said[:1].upper() + hands.said[1:] + "."
+    shapes = [label(6, 18, shortened(said, room), bold=True)]
+    lines = [said]
+    for number, (name, hand) in enumerate(hands.hands.items()):
+        facts = facts_of(hand)
+        lines.append(f"{wording.node(name)}: {'; '.join(facts)}")
+        if number < MOST:
+            shapes.append(group(name, 4, _TOP + (_HEIGHT + _GAP) * number, _shapes(wording.node(name), hand, facts)))
+    y = _TOP + (_HEIGHT + _GAP) * min(MOST, len(hands.hands))
+    if len(hands.hands) > MOST:
+        lines.insert(1, f"{MOST} of {len(hands.hands)} proposers are drawn.")
+        shapes.append(label(6, y + 10, lines[1]))
+        y += 16
+    return Frame(drawn(title, "\n".join(lines), shapes, y), "\n".join(lines))
+
+
+def facts_of(hand: Hand) -> list[str]:
+    """Say what a proposer has in hand and has done, a fact a line."""
+    cached = [
+        f"{wording.ballot(ballot)} for {key}" if key else wording.ballot(ballot) for key, ballot in hand.cache.items()
+    ]
+    more = f" and {len(cached) - 2} more" if len(cached) > 2 else ""
+    outcomes = [f"{count} {_OUTCOMES.get(note, note)}" for note, count in sorted(hand.outcomes.items())]
+    each = f" ({hand.round_trips / hand.ended:.2f} a change)" if hand.ended else ""
+    kinds = f"{hand.prepares} prepare, {hand.accepts} accept, {hand.saved} saved"
+    facts = [
+        f"queue: {hand.waiting} waiting" if hand.waiting else "queue: empty",
+        f"counter: {hand.counter}",
+        f"cache: promised {', '.join(cached[:2])}{more}" if cached else "cache: empty",
+        f"round trips: {hand.round_trips}{each}: {kinds}",
+        f"changes ended: {', '.join(outcomes) or 'none'}",
+    ]
+    trouble = [(hand.conflicts, "refusals"), (hand.unanswered, "without an answer")]
+    told = ", ".join(f"{count} {name}" for count, name in trouble if count)
+    return [*facts, *([f"trouble: {told}"] if told else []), *([] if hand.up else ["down"])]
+
+
+_OUTCOMES = {"ChangeRejected": "refused", "NotApplied": "not applied", "OutcomeUnknown": "unknown"}
+
+
+def _shapes(name: str, hand: Hand, facts: list[str]) -> list[str]:
+    width = WIDTH - 8
+    shapes = [box(0, 0, width, _HEIGHT, dashed=not hand.up), label(12, 22, name, bold=True)]
+    if not hand.up:
+        shapes.append(cross(60, 60, 40, 26))
+    for number, fact in enumerate(facts[:6]):
+        shapes.append(label(170, 18 + 16.5 * number, shortened(fact, int((width - 176) / _CHARACTER))))
+    # The queue, a square for each change that waits.
+    for number in range(min(hand.waiting, _SQUARES)):
+        x, y = 12 + 17 * (number % 8), 38 + 17 * (number // 8)
+        shapes.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="currentColor" fill-opacity="0.3"/>')
+    if hand.waiting > _SQUARES:
+        shapes.append(label(12, 90, f"and {hand.waiting - _SQUARES} more"))
+    return shapes
