@@ -60,6 +60,18 @@ def test_new_frames_are_sent_alone_and_a_browser_that_comes_later_gets_all(monke
     assert unpacked(shown.get_state("packed")["packed"]) == ["one", "two", "three"]
 
 
+def test_the_place_of_a_new_frame_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    view, states = a_view("one"), list[str]()
+    shown = Player(view)
+    sent = Sent(shown, monkeypatch)
+    monkeypatch.setattr(shown, "send_state", lambda key: states.append(key))
+    view.append(frame("two"))
+    shown.update()
+    assert (shown.at, sent[0]["at"], states) == (1, 1, [])
+    shown.at = 0  # from Python's side a learner may go anywhere
+    assert states == ["at"]
+
+
 def test_frames_can_be_replaced_from_a_place_on(monkeypatch: pytest.MonkeyPatch) -> None:
     view = a_view("one", "two", "three")
     shown = Player(view)

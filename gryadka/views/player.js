@@ -283,7 +283,7 @@ class Player {
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select")) return;
     const pressing = event.target.closest("button, summary") && [" ", "Enter"].includes(event.key);
-    const action = pressing ? null : this.chosenBy(event) ?? this.actions()[event.key];
+    const action = pressing ? null : this.chosenBy(event) || this.actions()[event.key];
     if (!action) return;
     event.preventDefault();
     event.stopPropagation();
@@ -299,7 +299,7 @@ class Player {
     const chosen = (mine.length && [" ", "Enter"].includes(key) && mine[0])
       || mine.find((choice) => choice.key === key) || (same.length === 1 && same[0])
       || (/^[1-9]$/.test(key) && this.rows[Number(key) - 1]?.[0]);
-    return chosen && (() => this.act(chosen.act));
+    return chosen ? () => this.act(chosen.act) : null;
   }
 
   actions() {

@@ -93,6 +93,7 @@ class Player(anywidget.AnyWidget):
         self._packer = Packer()
         self._sent: Packed = {"lines": [], "frames": []}
         self._shown = 0
+        self._telling = False
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:  # no notebook: a test, or a script that only saves a page
@@ -144,7 +145,17 @@ class Player(anywidget.AnyWidget):
 
     def _publish(self, start: int, at: int, **more: Any) -> None:
         self.send({**self._take_in(start), "from": start, "at": at, **more})
+        self._telling = True
         self.at = at
+        self._telling = False
+
+    def notify_change(self, change: Any) -> None:
+        """Tell browsers of a trait that has changed, but not of a place of which they have been told."""
+        # Sent once more, and later, it would take back whatever key was pressed meanwhile.
+        if self._telling and change["name"] == "at":
+            traitlets.HasTraits.notify_change(self, change)
+        else:
+            super().notify_change(change)
 
     def _hear(self, _: object, content: dict[str, Any], buffers: object) -> None:
         if self._loop is None or self._loop.is_closed():
