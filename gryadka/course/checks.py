@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.checking.learner import AcceptFunction, ChooseFunction, PrepareFunction
 from gryadka.checking.limits import quiet
-from gryadka.course import examine, invariants, lua, proposers, retries, schedules
+from gryadka.course import examine, invariants, judges, lua, proposers, retries, schedules
 from gryadka.course.checking import Checks, Result, show_line, why
 from gryadka.course.finding import Finding
 from gryadka.course.invariants import MUTANTS, Invariant
@@ -103,6 +103,10 @@ class LearnersChecks(Checks):
     def retry(self, deposit: retries.Deposit) -> None:
         """Check a retry loop of lesson 05 (see `gryadka.course.retries`)."""
         self.tell("whatever the network does, each deposit is in the box once", lambda: retries.judge(deposit))
+
+    def history(self, linearizable: judges.Checker) -> None:
+        """Check a linearizability checker of lesson 06 (see `gryadka.course.judges`)."""
+        self.tell("it knows which histories one register can explain", lambda: judges.judge(linearizable))
 
 
 check = LearnersChecks()
