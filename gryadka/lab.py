@@ -151,9 +151,7 @@ def cluster(
         hand = from_link(link, prepare=prepare, accept=accept)
     else:
         hand = ManualCluster(Setting(proposers, acceptors, kind), prepare=prepare, accept=accept)
-    player = Hand(hand, demo=demo)
-    player.do(*do)
-    return player
+    return Hand(hand, do=do, demo=demo)
 
 
 def trace_of(run: Run | Iterable[Event] | str) -> Trace:

@@ -113,6 +113,13 @@ def test_a_saved_page_holds_everything_and_ends_no_script_early(tmp_path: Path) 
     assert player._MODULE.read_text(encoding="utf-8") in page
 
 
+def test_a_browser_that_has_missed_something_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, states = Player(a_view("one")), list[str]()
+    monkeypatch.setattr(shown, "send_state", states.append)
+    shown._hear(None, {"all": True}, [])
+    assert states == ["packed"]
+
+
 # -- clicks ----------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,8 @@ else there begins a new branch; the one that was left is kept, and can be gone b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gryadka.checking.history import History
 from gryadka.checking.linearizability import Unknown, Verdict, Violation
 from gryadka.simulation.manual import KINDS, ManualCluster, Waiting
@@ -168,10 +170,15 @@ def _judged(verdict: Verdict) -> str:
 
 
 class Hand(Player):
-    """The player of a cluster by hand. `do("append P1")` does from Python what a click does."""
+    """The player of a cluster by hand. `do("append P1")` does from Python what a click does.
 
-    def __init__(self, cluster: ManualCluster, *, demo: bool = False) -> None:
+    Raises `ValueError` if one of the acts `do` cannot be done at its time.
+    """
+
+    def __init__(self, cluster: ManualCluster, *, do: Iterable[str] = (), demo: bool = False) -> None:
         self._hand = HandView(cluster)
+        for act in do:
+            self._hand.act(act, len(self._hand) - 1)
         super().__init__(self._hand, at=len(self._hand) - 1, demo=demo, act=self._hand.act)
 
     def do(self, *acts: str) -> None:

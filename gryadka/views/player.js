@@ -21,41 +21,14 @@ const KEYS = [
   ["?", "show or hide this list"],
 ];
 
-const CSS = `
-.gryadka-player { color: var(--jp-content-font-color1, #1b1f24); background: var(--jp-layout-color0, #fff);
-  font: 14px/1.45 system-ui, sans-serif; max-width: 1000px; padding: 4px; container-type: inline-size }
-.gryadka-player:focus, .gryadka-player :focus-visible {
-  outline: 3px solid var(--jp-brand-color1, #1769aa); outline-offset: 1px }
-.gryadka-player svg { display: block; width: 100%; height: auto }
-.gryadka-player [data-act] { cursor: pointer }
-.gryadka-player .said { min-height: 2.9em; margin: 6px 4px; font-size: 15px }
-.gryadka-player .bar, .gryadka-player .row { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 4px }
-.gryadka-player .bar input { flex: 1 1 160px; min-width: 120px }
-.gryadka-player button, .gryadka-player select { font: inherit; color: inherit; background: transparent; min-height: 30px;
-  border: 1px solid currentColor; border-radius: 6px; padding: 2px 10px; cursor: pointer }
-.gryadka-player select option { color: #1b1f24; background: #fff }
-.gryadka-player button:disabled { opacity: 0.45; cursor: default }
-.gryadka-player button[aria-pressed=true] { border-width: 3px }
-.gryadka-player pre { white-space: pre-wrap; font: inherit; margin: 4px }
-.gryadka-player .help, .gryadka-player .choices details { border: 1px solid currentColor; border-radius: 6px; margin: 6px 4px;
-  padding: 4px 10px }
-.gryadka-player .help dt { font-weight: bold; float: none; width: auto; display: block }
-.gryadka-player .help dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 4px }
-.gryadka-player .help dd { margin: 0 }
-.gryadka-player .thing { flex: 0 1 16em }
-.gryadka-player .trouble { border: 2px dashed currentColor; padding: 6px 10px; margin: 6px 4px }
-.gryadka-player[data-demo=true] { max-width: none; display: flex; flex-direction: column; justify-content: center }
-.gryadka-player[data-demo=true] .said { font-size: clamp(20px, 3.4cqw, 40px); line-height: 1.25 }
-.gryadka-player[data-demo=true] :is(.bar, .more, .choices) { display: none }
-.gryadka-player[data-demo=true]:fullscreen svg { max-height: 76vh }
-.gryadka-player [hidden] { display: none }
-`;
-
 // -- frames ------------------------------------------------------------------------------------------------
 
 export class Store {
   // What came from Python: every different line once, and frames as numbers of lines.
   constructor(packed) {
+    this.replace(packed);
+  }
+  replace(packed) {
     this.lines = [];
     this.frames = [];
     this.add(packed, 0);
@@ -86,9 +59,10 @@ function patch(old, now, smooth) {
       return part;
     }
     const from = same.getAttribute("transform"), to = part.getAttribute("transform");
+    for (const name of same.getAttributeNames()) if (!part.hasAttribute(name)) same.removeAttribute(name);
     for (const { name, value } of part.attributes) same.setAttribute(name, value);
     if (same.innerHTML !== part.innerHTML) same.replaceChildren(...part.childNodes);
-    if (smooth && from !== to) same.animate([{ transform: css(from) }, { transform: css(to) }], MOVE_MS);
+    if (smooth && from && to && from !== to) same.animate([{ transform: css(from) }, { transform: css(to) }], MOVE_MS);
     return same;
   });
   for (const { name, value } of now.attributes) old.setAttribute(name, value);
@@ -98,7 +72,7 @@ function patch(old, now, smooth) {
     if (old.children[place] !== part) old.insertBefore(part, old.children[place] ?? null);
   });
 }
-const css = (transform) => `translate(${/\(([^ ]+) ([^)]+)\)/.exec(transform).slice(1).join("px, ")}px)`;
+const css = (transform) => `translate(${transform.match(/-?[\d.]+(e-?\d+)?/g).slice(0, 2).join("px, ")}px)`;
 
 function parsed(svg) {
   return document.importNode(new DOMParser().parseFromString(svg, "image/svg+xml").documentElement, true);
@@ -129,7 +103,7 @@ class Player {
     const marks = { tabindex: 0, role: "group", "aria-label": title, "data-testid": "player",
       "data-lm-suppress-shortcuts": "true", "data-demo": demo };
     for (const [name, value] of Object.entries(marks)) root.setAttribute(name, value);
-    root.replaceChildren(element("style", {}, CSS), ...this.parts());
+    root.replaceChildren(...this.parts());
     root.addEventListener("keydown", (event) => this.key(event));
     this.picture.addEventListener("click", (event) => this.clicked(event));
     this.leaving = () => { if (!document.fullscreenElement) this.demonstrate(false); };
@@ -364,7 +338,14 @@ export default () => {
     initialize({ model }) {
       store = new Store(model.get("packed"));
       // One store for all views of a model: each message changes it once, before any view hears of it.
-      model.on("msg:custom", (message) => { if (message.frames) store.add(message, message.from); });
+      model.on("msg:custom", (message) => {
+        if (!message.frames) return;
+        // A message may have been lost while the page was loaded or the connection was down.
+        if (message.from > store.frames.length || message.first !== store.lines.length) model.send({ all: true });
+        else store.add(message, message.from);
+        model.set("at", message.at);
+      });
+      model.on("change:packed", () => store.replace(model.get("packed")));
     },
     render({ model, el }) {
       const root = element("div");
@@ -377,16 +358,18 @@ export default () => {
       const options = { title: model.get("title"), demo: model.get("demo"), speed: model.get("speed"), at: model.get("at") };
       const player = mount(root, { ...options, store, onAt, send });
       const heard = (message) => {
-        if (message.frames) player.show(message.at ?? player.at, true);
-        if (message.frames && message.at !== undefined) onAt(message.at);
+        if (message.frames) player.show(message.at, true);
         player.answered(message);
       };
       const moved = () => { if (model.get("at") !== player.at) player.show(model.get("at"), true); };
+      const renewed = () => player.show(model.get("at"), false);
       model.on("msg:custom", heard);
       model.on("change:at", moved);
+      model.on("change:packed", renewed);
       return () => {
         model.off("msg:custom", heard);
         model.off("change:at", moved);
+        model.off("change:packed", renewed);
         player.close();
       };
     },

@@ -5,8 +5,9 @@
     player.save("run.html")     # one file, with everything in it
 
 What may live here: the Python half of the player (`player.js` is the browser's). The frames are Python's; the
-browser gets all that exist when it opens the view, and then only what is new. So frames that exist play without
-the kernel, a page that was reloaded gets everything again, and a view that is shown twice shows the same twice.
+browser gets all that exist when it opens the view, and then only what is new; if it missed something, all. So
+frames that exist play without the kernel, a page that was reloaded gets everything again, and a view that is shown
+twice shows the same twice.
 
 Where no widget can be shown, the last frame stands still as SVG, and the plain text tells every step.
 
@@ -33,6 +34,7 @@ Act = Callable[[str, int], tuple[int, int] | None]
 changed since, it returns the first frame that is new and the frame to look at. What it raises is shown."""
 
 _MODULE = Path(__file__).with_name("player.js")
+_STYLE = Path(__file__).with_name("player.css")
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -45,6 +47,7 @@ _PAGE = """<!doctype html>
 @media (prefers-color-scheme: dark) {{ :root {{ --jp-content-font-color1: #e6e6e6; --jp-layout-color0: #16181c }} }}
 body {{ margin: 1em auto; max-width: 1000px; padding: 0 8px; font-family: system-ui, sans-serif;
   color: var(--jp-content-font-color1); background: var(--jp-layout-color0) }}
+{style}
 </style>
 </head>
 <body>
@@ -79,6 +82,7 @@ class Player(anywidget.AnyWidget):
     """
 
     _esm = _MODULE
+    _css = _STYLE
     packed = traitlets.Any().tag(sync=True, to_json=_all_frames)
     title = traitlets.Unicode().tag(sync=True)
     at = traitlets.Int().tag(sync=True)
@@ -119,7 +123,9 @@ class Player(anywidget.AnyWidget):
         packed = json.dumps(pack(frames_of(self.view)), separators=(",", ":")).replace("<", "\\u003c")
         still = self.view[len(self.view) - 1].svg if len(self.view) else ""
         module = _MODULE.read_text(encoding="utf-8").replace("</script", "<\\/script")
-        page = _PAGE.format(title=escape(self.title), still=still, packed=packed, module=module, at=self.at)
+        style = _STYLE.read_text(encoding="utf-8")
+        parts = {"title": escape(self.title), "still": still, "packed": packed, "module": module, "style": style}
+        page = _PAGE.format(**parts, at=self.at)
         Path(path).write_text(page, encoding="utf-8")
 
     def in_words(self) -> str:
@@ -144,7 +150,8 @@ class Player(anywidget.AnyWidget):
         return new
 
     def _publish(self, start: int, at: int, **more: Any) -> None:
-        self.send({**self._take_in(start), "from": start, "at": at, **more})
+        first = len(self._sent["lines"])
+        self.send({**self._take_in(start), "first": first, "from": start, "at": at, **more})
         self._telling = True
         self.at = at
         self._telling = False
@@ -165,6 +172,9 @@ class Player(anywidget.AnyWidget):
 
     def _do(self, content: dict[str, Any]) -> None:
         # What comes from a browser is not to be trusted to have the right form.
+        if content.get("all") is True:  # it has missed something
+            self.send_state("packed")
+            return
         act, at, number = content.get("act"), content.get("at"), content.get("id")
         if self._act is None or not isinstance(act, str) or not isinstance(at, int) or not isinstance(number, int):
             return

@@ -36,6 +36,8 @@ async def test_messages_are_delivered_by_mouse_and_by_keys_and_an_acceptor_says_
     await shown.locator("svg").get_by_test_id("packet 2").focus()
     await page.keyboard.press("x")  # lose what has the focus
     await settled(shown, 5)
+    await expect(shown.locator("svg").get_by_test_id("packet 2")).to_have_count(0)  # crossed out: nothing to be done
+    await expect(shown.locator("svg [data-key='packet 2']")).to_have_count(1)
     await shown.locator("svg").get_by_test_id("packet 3").focus()
     await page.keyboard.press("Enter")
     await settled(shown, 6)
@@ -112,6 +114,23 @@ async def test_after_a_restart_it_says_that_the_cell_has_to_run_again(lab: Lab, 
     await expect(shown.get_by_test_id("trouble")).to_contain_text("run the cell again")
 
 
+async def test_a_browser_that_missed_a_message_asks_for_everything(lab: Lab, server_root: Path) -> None:
+    page, shown, errors = await opened(lab, server_root, "missed.ipynb", NOTEBOOK, "hand._take_in(1)")
+    await page.evaluate(
+        """async () => {
+        const notebook = window.jupyterapp.shell.currentWidget.content;
+        notebook.activeCellIndex = 1;
+        notebook.activeCell.model.sharedModel.setSource("""
+        """'hand._hand.act("append P1", 0); hand._take_in(1); hand.do("deliver 1")');
+        await window.jupyterapp.commands.execute("notebook:run-cell");
+    }"""
+    )
+    await settled(shown, 2)
+    await shown.press("ArrowLeft")
+    assert await said(shown) == labs.cluster("append P1").view[1].announced
+    assert errors == []
+
+
 async def test_it_fits_into_700_pixels_and_into_the_dark(lab: Lab, server_root: Path) -> None:
     page, shown, errors = await opened(
         lab,
@@ -121,6 +140,7 @@ async def test_it_fits_into_700_pixels_and_into_the_dark(lab: Lab, server_root: 
     )
     await page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     await page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
+    await settled(shown, 4)
     try:
         for width in (700, 1000):
             await page.set_viewport_size({"width": width, "height": 1400})
