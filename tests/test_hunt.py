@@ -12,6 +12,7 @@ from gryadka.cli import app
 from gryadka.course.hunt import hunt, play
 from gryadka.protocol.acceptor import Accept, Accepted, Reply, State, accept
 from gryadka.simulation import record
+from tests.lessons.runner import SERVERS, session, text_of
 
 RIGHT_LUA = """
 local function accept(register, state, ballot, value, promise)
@@ -68,3 +69,16 @@ async def test_servers_with_the_right_rule_do_not_play_the_wrong_run() -> None:
         found = await hunt(cluster, forgets, WRONG_LUA)
         played = await play(cluster, RIGHT_LUA, found.explorer.events)
     assert played.holds and played.covered.endswith("and 7 answers were those of the run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_lesson_on_redis_shows_it_in_one_cell(server: str, tmp_path: Path) -> None:
+    with session("04_redis_acceptors", tmp_path, server) as kernel:
+        kernel.run("see-hash", "import gryadka\ncluster = await gryadka.local_cluster(3).start()")
+        for name in ("see-prepare", "check-accept", "real-script", "real-forgets"):
+            kernel.run(name, "from gryadka.course import kept" if name == "check-accept" else None)
+        said = "\n".join(map(text_of, kernel.run("real-hunt")))
+        kernel.run("start-again", "await cluster.stop()")
+    assert "The explorer: in 14 steps, callers were shown [1] and [2], and neither begins the other." in said
+    assert "run again, it is the same to the last byte" in said and "A new reader gets [2]" in said

@@ -25,5 +25,5 @@ def test_the_other_sound_answers_pass(lesson: str, tmp_path: Path) -> None:
         kernel.run_all(but="start-again")
         verdicts = kernel.try_answers(answers(lesson)[0] | ALSO_RIGHT[lesson])
         kernel.run("start-again")
-    assert len(verdicts) >= 5
+    assert verdicts
     assert [verdict for verdict in verdicts if not verdict.startswith("✓ ")] == []

@@ -35,7 +35,8 @@ from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Message, Prepare, Pr
 
 BUDGET = Budget(max_states=300_000, max_seconds=20)
 RIGHT_STATES = 51_336  # in the largest scope
-FIVE = Scope(acceptors=5, ballots=1)
+THREE_PROMISES = Scope(proposers=3, ballots=1, prepare_quorum=3, accept_quorum=1)
+"""All have to promise, and one to accept. Any two such quorums meet, and whoever chooses hears three promises."""
 
 BALLOTS = [Ballot(counter, proposer) for counter, proposer in product((1, 2, 3), (1, 2))]
 
@@ -56,7 +57,7 @@ def choose(choose: ChooseFunction) -> Finding:
     """Examine the rule by which a proposer picks, from a quorum's promises, the one that its change starts from."""
     rules = LearnersRules(Scope(), choose=choose)
     first = partial(rules.choose, [Promise(ZERO, None), Promise(Ballot(1, 1), _stored(1))])
-    return _examine(rules, [first], (*SCOPES, FIVE), {"choose": choose})
+    return _examine(rules, [first], (*SCOPES, THREE_PROMISES), {"choose": choose})
 
 
 def _examine(

@@ -32,87 +32,87 @@ WRONG = {
     "build-prepare": {
         "promises everything": (
             prepare("    return state._replace(promised=message.ballot), Promise(state.accepted, state.value)"),
-            "promised 1:2, asked for 1:1: yours broke the promise",
+            "acceptor A had promised 2:1, and its promise is now 1:1 (promises never go back)",
         ),
         "looks at the counter alone": (
             RIGHT["build-prepare"].replace("message.ballot <= state.promised", "message.ballot[0] < state.promised[0]"),
-            "promised 1:2, asked for 1:1: yours broke the promise",
+            "acceptor A had promised 1:2, and its promise is now 1:1 (promises never go back)",
         ),
         "says yes and stores nothing": (
             RIGHT["build-prepare"].replace("state._replace(promised=message.ballot)", "state"),
-            "promised 0:0, asked for 1:1: yours said yes and forgot it",
+            "it then has promised nothing and accepted nothing. By the rules: A then has promised 1:1",
         ),
         "never says yes": (
             prepare("    return state, Conflict(state.promised)"),
-            "promised 0:0, asked for 1:1: yours answered Conflict(",
+            "no change can ever be acknowledged, whatever happens: an acceptor that has promised nothing",
         ),
         "tells of the promise": (
             RIGHT["build-prepare"].replace("Promise(state.accepted", "Promise(state.promised"),
-            "promised 1:1, asked for 1:2: yours told of None at 1:1, not of None at 0:0",
+            "it has accepted [] at 1:1. By the rules: B promises 1:2, and tells that it has accepted nothing",
         ),
         "tells nothing": (
             RIGHT["build-prepare"].replace("Promise(state.accepted, state.value)", "Promise(ZERO, None)"),
-            "promised 1:1, asked for 1:2: yours told of None at 0:0, not of tea at 1:1",
+            "it has accepted nothing. By the rules: A promises 1:2, and tells that it has accepted [1] at 1:1",
         ),
         "wipes the value": (
             RIGHT["build-prepare"].replace("state._replace(promised=message.ballot)", "State(message.ballot)"),
-            "promised 1:1, asked for 1:2: yours changed what was accepted",
+            "it then has promised 1:2 and accepted nothing. By the rules: A then has promised 1:2 and acc",
         ),
         "promises before it decides": (
             prepare("    state = state._replace(promised=message.ballot)")
             + REFUSE_LOWER_AND_EQUAL
             + "    return state, Promise(state.accepted, state.value)",
-            "prepare said no, and yet changed State(",
+            "A refuses 1:1, because it has promised 1:1; it then has promised 1:1 and accepted nothing. By the rules",
         ),
         "returns the reply alone": (
             RIGHT["build-prepare"].replace("state._replace(promised=message.ballot), ", ""),
-            "prepare has to return two things, not Promise(",
+            "it has to return two things, the state and the reply",
         ),
         "returns them the other way round": (
             prepare("    return Promise(state.accepted, state.value), state._replace(promised=message.ballot)"),
-            "the first thing to return is a State, not Promise(",
+            "where the State belongs (first the state, then the reply)",
         ),
         "returns nothing": (
             prepare("    state.promised"),
-            "prepare has to return two things, not None",
+            "prepare returned None; it has to return two things, the state and the reply",
         ),
         "changes the state in place": (
             prepare("    state.promised = message.ballot\n    return state, Promise(state.accepted, state.value)"),
-            "in prepare, line 2, `state.promised = message.ballot`: AttributeError: ",
+            "nothing that it is given can be changed, so return a new one: state._replace(promised=...)",
         ),
     },
     "build-accept": {
         "accepts everything": (
             accept("    return State(message.promise, accepted=message.ballot, value=message.value), Accepted()"),
-            "promised 1:2, asked for 1:1: yours broke the promise",
+            "By the rules: A refuses 1:1, because it has promised 2:1",
         ),
         "refuses an equal ballot": (
             RIGHT["build-accept"].replace("<", "<="),
-            "promised 1:1, asked for 1:1: yours answered Conflict(",
+            "an acceptor that has promised 1:1 and accepted nothing, and is asked to accept [2] at 1:1, refuses 1:1",
         ),
         "accepts only what it has promised": (
             RIGHT["build-accept"].replace("<", "!="),
-            "promised 0:0, asked for 1:1: yours answered Conflict(",
+            "nothing is ever lost, but an acceptor that has promised nothing and accepted nothing",
         ),
         "says yes and stores nothing": (
             accept(REFUSE_LOWER + "    return state, Accepted()"),
-            "promised 0:0, asked for 1:1: yours stored None at 0:0",
+            "[1] was acknowledged before change 2 began, and its caller was shown [2]",
         ),
         "stores the value at the promise": (
             RIGHT["build-accept"].replace("accepted=message.ballot", "accepted=message.promise"),
-            "promised 0:0, asked for 1:1: yours stored coffee at 9:9",
+            "[1, 2] was acknowledged before change 3 began, and its caller was shown [1, 3]",
         ),
         "ignores the next promise": (
             RIGHT["build-accept"].replace("State(message.promise", "State(message.ballot"),
-            "promised 0:0, asked for 1:1, to promise 2:1: yours promises 1:1",
+            "it then has promised 1:1 and accepted [1] at 1:1. By the rules: A then has promised 2:1",
         ),
         "keeps its old promise": (
             RIGHT["build-accept"].replace("State(message.promise", "State(state.promised"),
-            "promised 0:0, asked for 1:1, to promise 1:1: yours promises 0:0",
+            "callers were shown [1] and [2], and neither begins the other",
         ),
         "names the wrong ballot": (
             RIGHT["build-accept"].replace("Conflict(state.promised)", "Conflict(message.ballot)"),
-            "a no names the promised 1:2, not 1:1",
+            "By the rules: it refuses 1:1, because it has promised 1:2",
         ),
     },
 }

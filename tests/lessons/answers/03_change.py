@@ -25,39 +25,39 @@ WRONG = {
     "build-choose": {
         "takes the first": (
             choose("    return promises[0]"),
-            "told of None at 0:0, plum at 1:1, yours took None",
+            "[1] was acknowledged before change 2 began, and its caller was shown [2]",
         ),
         "takes the last": (
             choose("    return promises[-1]"),
-            "told of plum at 1:1, None at 0:0, yours took None",
+            "By the rules: proposer 2 asks all to accept [1, 2] at 1:2",
         ),
         "takes the first that has a value": (
             choose("    return next((each for each in promises if each.value), promises[0])"),
-            "told of plum at 1:1, apple at 1:2, yours took plum",
+            "callers were shown [1] and [2], and neither begins the other",
         ),
         "takes the most frequent": (
             choose("    return max(promises, key=lambda each: (each.value is not None, promises.count(each), each))"),
-            "told of plum at 1:1, plum at 1:1, apple at 1:2, yours took plum",
+            "proposer 3 hears A, B and C, then asks all to accept",
         ),
         "takes the highest value": (
             choose("    return max(promises, key=lambda each: each.value or '')"),
-            "told of plum at 1:1, apple at 1:2, yours took plum",
+            "callers were shown [1] and [2], and neither begins the other",
         ),
         "looks at the counter alone": (
             choose("    return max(promises, key=lambda each: each.accepted.counter)"),
-            "told of plum at 1:1, apple at 1:2, yours took plum",
+            "callers were shown [1] and [2], and neither begins the other",
         ),
         "looks at the proposer first": (
             choose("    return max(promises, key=lambda each: (each.accepted.proposer, each.accepted.counter))"),
-            "told of apple at 1:2, quince at 2:1, yours took apple",
+            "callers were shown [1] and [2], and neither begins the other",
         ),
         "returns the value": (
             choose("    return max(promises, key=lambda each: each.accepted).value"),
-            "told of None at 0:0, None at 0:0, yours returned None, which is none of them",
+            "which is none of the promises it was given: Promise(",
         ),
         "starts from nothing": (
             choose("    return Promise(ZERO, None)"),
-            "a, b and c were written, each on top of what was there; with your choose it is 'c'",
+            "which is none of the promises it was given: Promise(",
         ),
     },
     "build-compare-and-set": {
