@@ -25,7 +25,7 @@ from gryadka.views.svg import WIDTH, box, cross, drawn, group, label, shortened
 MOST = 8
 """How many proposers are drawn."""
 
-_CHARACTER = 7.2
+_CHARACTER = 6.9
 _HEIGHT, _GAP, _TOP = 108, 10, 30
 _SQUARES = 16
 
