@@ -197,6 +197,18 @@ def test_answers_are_bounded_in_number_and_the_latest_are_kept() -> None:
     assert list(from_stored(stored).answers) == [str(number) for number in range(50, ANSWERS + 50)]
 
 
+def test_the_answers_that_are_kept_fit_and_one_more_would_not() -> None:
+    stored = None
+    for number in range(200):
+        stored = apply(stored, once(f"key {number}"), put(0, result="т" * (number % 7 * 100)))
+    kept = stored["answers"]
+    assert len(json.dumps(kept, ensure_ascii=False).encode()) <= ANSWERS_BYTES
+    first = 200 - len(kept)
+    assert list(kept) == [f"key {number}" for number in range(first, 200)] and first > 0
+    more = {f"key {first - 1}": ("f", f'"{first}-a"', "т" * ((first - 1) % 7 * 100)), **kept}
+    assert len(json.dumps(more, ensure_ascii=False).encode()) > ANSWERS_BYTES
+
+
 def test_answers_are_bounded_in_size_but_for_the_latest_one() -> None:
     stored = None
     for number in range(5):

@@ -52,6 +52,12 @@ async def test_head_is_get_without_a_body(http: httpx.AsyncClient) -> None:
     assert (await http.head("/kv/b")).status_code == 404
 
 
+async def test_no_cache_on_the_way_may_answer_by_itself(http: httpx.AsyncClient) -> None:
+    await http.put("/kv/a", json=1)
+    for answer in (await http.get("/kv/a"), await http.get("/kv/b"), await http.get("/healthz")):
+        assert answer.headers["Cache-Control"] == "no-cache"
+
+
 async def test_compare_and_set(http: httpx.AsyncClient) -> None:
     first = (await http.put("/kv/a", json=1, headers={"If-None-Match": "*"})).headers["ETag"]
     lost = await http.put("/kv/a", json=2, headers={"If-None-Match": "*"})

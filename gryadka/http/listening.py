@@ -55,6 +55,9 @@ class Handler(RequestHandler):
     def set_default_headers(self) -> None:
         self.set_header("Server", "gryadka")
         self.set_header("Content-Type", "application/json")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        # A cache on the way may keep an answer, but has to ask before it gives it: an old value is a wrong one.
+        self.set_header("Cache-Control", "no-cache")
 
     def compute_etag(self) -> None:
         """Return none: only records have ETags."""

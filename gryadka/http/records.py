@@ -21,11 +21,12 @@ request does not bring a deleted record back.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gryadka.http.failures import KeyReused, NotARecord, NotFound, PreconditionFailed
-from gryadka.protocol.value import Value, encode
+from gryadka.protocol.value import Value
 
 FORM = 1
 ANSWERS = 256
@@ -171,11 +172,14 @@ def answer(stored: Value, once: str | None) -> Answer:
 
 def _bounded(answers: dict[str, tuple[str, str | None, Value]]) -> dict[str, tuple[str, str | None, Value]]:
     # The latest answers that fit; JSON objects keep their order.
-    kept: list[str] = []
-    room = ANSWERS_BYTES
-    for key in reversed(answers):
-        room -= len(encode({key: answers[key]}).encode())
-        if kept and (room < 0 or len(kept) == ANSWERS):
+    kept = dict(list(answers.items())[-ANSWERS:])
+    size = _size(kept)
+    for key in list(kept)[:-1]:
+        if size <= ANSWERS_BYTES:
             break
-        kept.append(key)
-    return {key: answers[key] for key in reversed(kept)}
+        size -= _size({key: kept.pop(key)})
+    return kept
+
+
+def _size(answers: Mapping[str, object]) -> int:
+    return len(json.dumps(answers, ensure_ascii=False).encode())
