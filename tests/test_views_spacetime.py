@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from gryadka import lab
-from gryadka.protocol.acceptor import Accepted, Conflict, State
+from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, State
 from gryadka.simulation.run import simulate
 from gryadka.trace import Event, Trace
 from gryadka.views.spacetime import SpaceTime
@@ -106,13 +106,21 @@ def test_a_round_is_a_bar_from_its_question_to_its_quorum() -> None:
     assert len(full) == 1  # the round that asks to accept
 
 
+def test_the_end_of_one_change_does_not_end_the_next_ones_round() -> None:
+    following = [Event("sent", 0.4, P1, peer="A", key="k", message=Accept(Ballot(2, 1), HELLO, Ballot(3, 1)))]
+    diagram = Diagram(*WHOLE[:-1], *following, ENDED, delivered("B", PREPARE, NONE))
+    bar = diagram.all("rect")[-1]
+    bottom = max(y for text, y, _ in diagram.texts if text.endswith(" s"))
+    assert float(bar.get("y", 0)) + float(bar.get("height", 0)) == bottom - 4
+
+
 def test_a_refusal_says_what_was_promised() -> None:
     assert "no: promised 2:2" in Diagram(*sent(PREPARE, "A"), state("A", PREPARE, Conflict(TWO), State(TWO))).said()
 
 
 def test_a_message_that_is_lost_ends_in_a_cross_before_it_arrives() -> None:
     lost = Event("dropped", 0.0, P1, peer="B", key="k", message=PREPARE, note="lost")
-    diagram = Diagram(BEGUN, *sent(PREPARE, "B"), lost)
+    diagram = Diagram(BEGUN, *sent(PREPARE, "B"), lost, ENDED)
     assert diagram.lines(dashed=False) == []
     assert len([line for line in diagram.all("line") if line.get("class") is None]) == 3  # the way, and the cross
 

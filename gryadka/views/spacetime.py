@@ -8,7 +8,7 @@ Two events without such a walk are concurrent: nobody can tell which was first, 
 either is. So rows stand for order here, not for length of time; the time itself stands at the left.
 
 A proposer's round is a bar on its line, hollow while it prepares, full while it asks to accept. The bar ends with
-the quorum, with the next round, or with the change.
+the quorum, with the next round, or when the proposer gives up.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class SpaceTime:
     # -- one step ----------------------------------------------------------------------------------------
 
     def _draw(self, step: list[Event], row: int) -> None:
-        before, event = list(self._scene.packets), step[0]
+        before, event = [packet for packet in self._scene.packets if not packet.lost], step[0]
         told = self._scene.step(step)
         self._told.append(f"{event.at_s:g} s: {told or wording.node(event.node)}")
         heard = False  # one answer is heard at a time; a copy of it that nobody waits for is drawn no further
@@ -122,7 +122,7 @@ class SpaceTime:
             for bar in mine:
                 bar.end = row
             self._bars.append(_Bar(event.node, isinstance(event.message, Accept), row))
-        elif event.kind in ("change-ended", "crashed") or self._quorum(event):
+        elif event.note in ("NotApplied", "OutcomeUnknown") or event.kind == "crashed" or self._quorum(event):
             for bar in mine:
                 bar.end = row
 
