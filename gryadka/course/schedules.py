@@ -172,35 +172,36 @@ def _nothing_lost(naive: Naive, state: State) -> str:
 class PlainServer:
     """A server that holds one copy, by plain GET and SET: it knows of no ballots and no promises.
 
-    A copy is JSON, `[number, [items...]]`; `[0, []]` if there is none.
+    A copy is JSON, `[number, [items...]]`; `[0, []]` if there is none. Each call has a connection of its own.
     """
 
-    def __init__(self, wire: Wire, key: str) -> None:
-        self._wire, self._key = wire, key
+    def __init__(self, acceptor: RedisAcceptor, key: str) -> None:
+        self._acceptor, self._key = acceptor, key
 
     async def get(self) -> list[Any]:
         """Return the copy that is stored."""
-        text = await self._wire.call("GET", self._key)
+        text = await self._call("GET", self._key)
         copy: list[Any] = [0, []] if text is None else json.loads(text)
         return copy
 
     async def set(self, copy: Sequence[Any]) -> None:
         """Store this copy, whatever was there."""
-        await self._wire.call("SET", self._key, json.dumps(copy))
+        await self._call("SET", self._key, json.dumps(copy))
 
-    async def close(self) -> None:
-        """Let go of the connection."""
-        await self._wire.close()
+    async def _call(self, *command: str) -> Any:
+        acceptor = self._acceptor
+        wire = await Wire.over(acceptor.name, acceptor.connect(), acceptor.timeout_s)
+        try:
+            return await wire.call(*command)
+        finally:
+            await wire.close()
 
 
-async def plain_servers(cluster: LocalCluster, key: str | None = None) -> list[PlainServer]:
+def plain_servers(cluster: LocalCluster, key: str | None = None) -> list[PlainServer]:
     """Return every server of the cluster as a plain one, with an empty list, or with the one under `key`."""
     key = key or f"naive:{secrets.token_hex(4)}"
-    found = []
-    for name, acceptor in cluster.acceptors().items():
-        assert isinstance(acceptor, RedisAcceptor)
-        found.append(PlainServer(await Wire.over(name, acceptor.connect(), acceptor.timeout_s), key))
-    return found
+    acceptors = cluster.acceptors().values()
+    return [PlainServer(acceptor, key) for acceptor in acceptors if isinstance(acceptor, RedisAcceptor)]
 
 
 async def first_two(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
