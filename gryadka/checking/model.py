@@ -125,7 +125,7 @@ class Caspaxos:
                 continue
             for answer, after in self._answers(cell, question):
                 if after >= 0:
-                    yield (place, answer), (world, *cells[:place], after, *cells[place + 1 :])
+                    yield (place, answer), (*state[: place + 1], after, *state[place + 2 :])
                 else:
                     yield (place, answer), (self._break(world, answer.broken), *cells)
         for proposer, (memory, heard) in enumerate(zip(memories, self._hear(memories, cells), strict=True)):

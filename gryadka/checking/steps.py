@@ -105,6 +105,7 @@ class Steps:
         numbers = count(1)
         self.changes = [[Change(next(numbers), wish) for wish in wishes] for wishes in self.scope.wishes()]
         self._choices = cache(self._find_choices)
+        self._unpack = cache(unpack)
 
     # -- acceptors --
 
@@ -196,8 +197,12 @@ class Steps:
         if not isinstance(me.asked, Prepare) or not self.rules.serves(me.waiting):
             return
         last = next((message for message in reversed(me.sent) if isinstance(message, Accept)), None)
+        tried = set()  # other quorums with the same promises lead to the same
         for heard, replies in self._quorums(me.asked, slots, self.rules.prepare_quorum()):
             promises = tuple(sorted((reply for reply in replies if isinstance(reply, Promise)), key=str))
+            if promises in tried:
+                continue
+            tried.add(promises)
             for seen in self._choices(promises, last):
                 move = Move("propose", None, me.asked, heard, replies)
                 yield from self._proposal(proposer, me, me.asked.ballot, seen, promises, move)
@@ -216,7 +221,7 @@ class Steps:
         self, proposer: int, me: Memory, ballot: Ballot, seen: Promise, promises: Sequence[Promise], move: Move
     ) -> Moves:
         # What `Proposer._proposal` decides, and the accept that follows.
-        history, lineage = unpack(seen.value)
+        history, lineage = self._unpack(seen.value)
         own = Ballot(lineage.get(str(ballot.proposer), 0), ballot.proposer)
         attempt = self.rules.recall(own, me.attempts)
         if attempt is None:
