@@ -30,10 +30,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from gryadka.acceptors import Acceptor
-from gryadka.acceptors.identity import Connect, from_url, introduced
+from gryadka.acceptors.identity import Connect, Introduction, from_url, introduced, proposer_on
 from gryadka.errors import ConfigurationError
 from gryadka.proposer import Proposer
-from gryadka.protocol.configuration import Configuration
 
 START_TIMEOUT_S = 10.0
 FAKE = "fakeredis"
@@ -130,7 +129,7 @@ class RealServer:
         assert self._guard.stdout
         word = await self._guard.stdout.readline()
         if not word:  # the program could not even be begun
-            await self._guard.wait()
+            await self._guard.communicate()
             return False
         self._pid = int(word)
         deadline_s = asyncio.get_running_loop().time() + START_TIMEOUT_S
@@ -151,7 +150,7 @@ class RealServer:
         if self._guard and self._guard.returncode is None:
             assert self._guard.stdin
             self._guard.stdin.close()
-            await self._guard.wait()
+            await self._guard.communicate()  # until its pipes are closed, too
 
     async def pause(self) -> None:
         """Freeze the process (SIGSTOP): it stays connected and answers nothing."""
@@ -266,15 +265,17 @@ class LocalCluster:
 
     def proposer(self, **options: Any) -> Proposer:
         """Return a new proposer on these acceptors. `options` are those of `Proposer`."""
-        acceptors = self.acceptors(observe=options.get("observe"))
-        proposer = Proposer(Configuration.majority(acceptors), acceptors, **options)
+        introduction = Introduction(self._connects, timeout_s=self._timeout_s, observe=options.get("observe"))
+        proposer = proposer_on(Proposer, self._connects, introduction, **options)
         self._proposers.append(proposer)
         return proposer
 
     async def start(self) -> Self:
         """Start every server and the cluster. Raises `ConfigurationError` if one does not start."""
         try:
-            await asyncio.gather(*(server.start() for server in self._servers))
+            for error in await asyncio.gather(*(server.start() for server in self._servers), return_exceptions=True):
+                if error:
+                    raise error
             for acceptor in self.acceptors().values():
                 await acceptor.read("")
         except BaseException:
