@@ -71,7 +71,7 @@ class Introduction:
             raise ConfigurationError(f"a namespace is made of letters, digits, '-' and '_'; {namespace!r} is not")
         self.follow: Follow | None = None
         self._connects = connects
-        self._others = others or {}
+        self._others = {} if others is None else others  # one that makes its entries is empty at first
         self._namespace = namespace
         self._own_key = f"{namespace}:acceptor"
         self._timeout_s = timeout_s
@@ -110,7 +110,7 @@ class Introduction:
 
     def _adopt(self, roster: Roster) -> None:
         # Acceptors of a proposer stay with the epoch that its rounds began with: a later one gets new ones.
-        if not (self.follow and roster.epoch):
+        if not self.follow or (not roster.epoch and len(roster.members) == len(self._connects)):
             self._roster = roster
             return
         known = {identity: name for name, identity in self._known.items()}
@@ -153,15 +153,15 @@ class Introduction:
         for name, other in rosters.items():
             if other.epoch == roster.epoch and other.members != roster.members:
                 raise ConfigurationError(f"{latest} and {name} belong to two different clusters; check the URLs")
-        if not roster.epoch and len(roster.members) != len(self._connects):
-            raise ConfigurationError(
-                f"this cluster has {len(roster.members)} acceptors, but {len(self._connects)} are named: "
-                "name all of them, or quorums would miss each other"
-            )
         named = {name: answer[0] for name, answer in found.items() if isinstance(answer, tuple)}
         self._known = {name: identity for name, identity in named.items() if identity in roster.members}
         if len(set(self._known.values())) != len(self._known):
             raise ConfigurationError("two of the URLs lead to the same server, which would vote twice")
+        if not roster.epoch and len(self._connects) != len(roster.members) != len(self._known):
+            raise ConfigurationError(
+                f"this cluster has {len(roster.members)} acceptors, but {len(self._connects)} are named: "
+                "name all of them, or quorums would miss each other"
+            )
         return roster
 
     async def _bootstrap(self) -> None:

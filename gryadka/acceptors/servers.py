@@ -21,7 +21,7 @@ import socket
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -228,9 +228,12 @@ class LocalCluster:
     at the end `await cluster.stop()`. Numbers count servers from 0.
     """
 
-    def __init__(self, servers: Sequence[Server], description: str, directory: Path | None, timeout_s: float) -> None:
+    def __init__(
+        self, make: Callable[[int], Server], count: int, description: str, directory: Path | None, timeout_s: float
+    ) -> None:
         self.description = description
-        self._servers = servers
+        self._make = make
+        self._servers = [make(number) for number in range(count)]
         self._directory = directory
         self._timeout_s = timeout_s
         self._proposers: list[Proposer] = []
@@ -247,10 +250,11 @@ class LocalCluster:
     @property
     def names(self) -> list[str]:
         """The acceptors' names, as in messages and traces: host and port."""
-        return list(self._connects)
+        return list(self.connects)
 
     @property
-    def _connects(self) -> dict[str, Connect]:
+    def connects(self) -> dict[str, Connect]:
+        """What connects to each server, by its name: for `change_members` and other operations."""
         return {
             from_url(server.url, self._timeout_s)[0] if server.url else f"fake-{number}": server.connect
             for number, server in enumerate(self._servers)
@@ -259,14 +263,17 @@ class LocalCluster:
     def acceptors(self, **options: Any) -> dict[str, Acceptor]:
         """Return a fresh acceptor for each server, by name. `options` are `lua`, another
         script than ours, and `observe`, which is told of their states."""
-        acceptors = introduced(self._connects, timeout_s=self._timeout_s, **options)
+        acceptors = introduced(self.connects, timeout_s=self._timeout_s, **options)
         self._acceptors += acceptors.values()
         return acceptors
 
     def proposer(self, **options: Any) -> Proposer:
         """Return a new proposer on these acceptors. `options` are those of `Proposer`."""
-        introduction = Introduction(self._connects, timeout_s=self._timeout_s, observe=options.get("observe"))
-        proposer = proposer_on(Proposer, self._connects, introduction, **options)
+        places = self.connects
+        introduction = Introduction(
+            places, timeout_s=self._timeout_s, observe=options.get("observe"), others=_Later(self)
+        )
+        proposer = proposer_on(Proposer, places, introduction, **options)
         self._proposers.append(proposer)
         return proposer
 
@@ -282,6 +289,13 @@ class LocalCluster:
             await self.stop()
             raise
         return self
+
+    async def add_server(self) -> str:
+        """Start one more server, and return its name. It is no member yet; see `gryadka.operations`."""
+        server = self._make(len(self._servers))
+        await server.start()
+        self._servers.append(server)
+        return self.names[-1]
 
     async def stop(self) -> None:
         """Close the cluster's proposers and end its servers. Their data is removed."""
@@ -336,22 +350,33 @@ def local_cluster(
     if urls is None and server is None:
         urls = os.environ.get("GRYADKA_URLS", "").split()
     if urls:
-        return LocalCluster(
-            [NamedServer(url, timeout_s) for url in urls], "servers named by their URLs", None, timeout_s
-        )
+        named = [NamedServer(url, timeout_s) for url in urls]
+        return LocalCluster(named.__getitem__, len(named), "servers named by their URLs", None, timeout_s)
     program = find_server(server)
     if program == FAKE:
         if FAKE not in (server, os.environ.get("GRYADKA_SERVER")):
             warnings.warn("no Redis or Valkey server was found: fakeredis stands in for it", stacklevel=2)
         description = "fakeredis inside this process, no real server: nothing is on a disk"
-        return LocalCluster([FakeServer() for _ in range(count)], description, None, timeout_s)
+        return LocalCluster(lambda _: FakeServer(), count, description, None, timeout_s)
     directory = Path(tempfile.mkdtemp(prefix="gryadka-"))
-    servers = []
-    for number in range(count):
+
+    def make(number: int) -> RealServer:
         home = directory / str(number)
         home.mkdir()
-        servers.append(RealServer(program, home, fsync=fsync, timeout_s=timeout_s))
-    return LocalCluster(servers, f"{Path(program).name} on 127.0.0.1, appendfsync {fsync}", directory, timeout_s)
+        return RealServer(program, home, fsync=fsync, timeout_s=timeout_s)
+
+    return LocalCluster(make, count, f"{Path(program).name} on 127.0.0.1, appendfsync {fsync}", directory, timeout_s)
+
+
+class _Later(dict[str, Connect]):
+    """What connects to a server of a cluster, also to one that was added meanwhile."""
+
+    def __init__(self, cluster: LocalCluster) -> None:
+        super().__init__()
+        self._cluster = cluster
+
+    def __missing__(self, name: str) -> Connect:
+        return self._cluster.connects[name]
 
 
 def _free_port() -> int:
