@@ -3,6 +3,7 @@
     python benchmarks/explore.py                 a table, the best of three runs
     python benchmarks/explore.py --json          the same as JSON
     python benchmarks/explore.py --repeat 5
+    python benchmarks/explore.py --only grid     models whose name contains this
 
 Counts are exact and must not differ from run to run; only the seconds may. `grid` has successors that cost
 next to nothing, so it shows the explorer alone; the others are CASPaxos in the form of its TLA+ models,
@@ -95,8 +96,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of the explorer.")
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
     parser.add_argument("--repeat", type=int, default=3, help="runs per model; the fastest counts")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only models whose name contains this")
     options = parser.parse_args()
-    rows = [measure(name, build, options.repeat) for name, build in MODELS.items()]
+    rows = [measure(name, build, options.repeat) for name, build in MODELS.items() if options.only in name]
     if options.json:
         about = {"python": platform.python_version(), "machine": platform.machine()}
         json.dump(about | {"rows": [asdict(row) for row in rows]}, sys.stdout, indent=2)

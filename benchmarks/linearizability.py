@@ -1,6 +1,6 @@
 """How fast is the linearizability checker, and does it say what is known to be true?
 
-    python benchmarks/linearizability.py [--json] [--jepsen DIR]
+    python benchmarks/linearizability.py [--json] [--jepsen DIR] [--only TEXT]
 
 Histories come from a seeded generator: clients of a register that is linearizable by construction, some of
 whose outcomes are lost. For a history that is *not* linearizable, one read is made to return a value that
@@ -64,10 +64,9 @@ def generate(shape: Shape, seed: int, *, stale: bool = False) -> History:
     registers = {f"k{number}": _Register() for number in range(shape.keys)}
     operations: list[Operation] = []
     effects: list[tuple[float, int]] = []  # when, and which operation
+    results: dict[int, Any] = {}
     free_at = [(rng.random(), client) for client in range(shape.clients)]
     heapq.heapify(free_at)
-    results: dict[int, Any] = {}
-    serial = 0
 
     def take_effect(until_s: float) -> None:
         while effects and effects[0][0] <= until_s:
@@ -78,26 +77,15 @@ def generate(shape: Shape, seed: int, *, stale: bool = False) -> History:
         begin_s, client = heapq.heappop(free_at)
         take_effect(begin_s)
         key = f"k{rng.randrange(shape.keys)}"
-        f = rng.choice(["read", "write", "cas"])
-        serial += 1
+        f, serial = rng.choice(["read", "write", "cas"]), len(operations) + 1
         args = {"read": (), "write": (serial,), "cas": (registers[key].version, serial)}[f]
         end_s = begin_s + rng.expovariate(1.0)
         lost = rng.random() < shape.lost
         if not lost or rng.random() < 0.5:
             effect_s = rng.uniform(begin_s, end_s) + (rng.expovariate(0.1) if lost else 0.0)
             heapq.heappush(effects, (effect_s, len(operations)))
-        outcome = Outcome.UNKNOWN if lost else Outcome.OK
-        operations.append(
-            Operation(
-                process=client,
-                f=f,
-                args=args,
-                key=key,
-                outcome=outcome,
-                invoked_s=begin_s,
-                completed_s=None if lost else end_s,
-            )
-        )
+        ending: dict[str, Any] = {} if lost else {"outcome": Outcome.OK, "completed_s": end_s}
+        operations.append(Operation(process=client, f=f, args=args, key=key, invoked_s=begin_s, **ending))
         heapq.heappush(free_at, (end_s + 0.1 * rng.random(), client))
     take_effect(float("inf"))
     told = [
@@ -166,13 +154,15 @@ SHAPES = [
 ]
 
 
-def generated(seed: int) -> Iterable[Row]:
-    """Judge generated histories, each as it is and with a stale read, by search and by version."""
+def generated(seed: int, only: str) -> Iterable[Row]:
+    """Judge generated histories whose name contains `only`, as they are and with a stale read, in both ways."""
     for shape in SHAPES:
         for stale in (False, True):
+            name = f"{shape.clients} clients, {shape.keys} keys, {shape.lost:.0%} lost{', stale' if stale else ''}"
+            if only not in name:
+                continue
             history = generate(shape, seed, stale=stale)
             plain = as_register(history)
-            name = f"{shape.clients} clients, {shape.keys} keys, {shape.lost:.0%} lost{', stale' if stale else ''}"
             yield _measured(f"register: {name}", len(plain), partial(check, plain, MODELS["register"]), not stale)
             yield _measured(f"versioned: {name}", len(history), partial(check_versioned, history), not stale)
 
@@ -204,9 +194,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the linearizability checker.")
     parser.add_argument("--jepsen", type=Path, metavar="DIR", help="a directory with etcd_000.log ... etcd_102.log")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", metavar="TEXT", help="only generated histories whose name contains this")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    rows = [*generated(options.seed), *(jepsen(options.jepsen) if options.jepsen else [])]
+    rows = [*generated(options.seed, options.only), *(jepsen(options.jepsen) if options.jepsen else [])]
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
     else:

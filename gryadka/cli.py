@@ -24,6 +24,7 @@ from gryadka.acceptors.servers import FAKE, LocalCluster, find_server, local_clu
 from gryadka.checking.commands import add_to as add_checking
 from gryadka.doctor import Diagnosis, Finding, Level, gather, judge
 from gryadka.errors import ConfigurationError, GryadkaError
+from gryadka.kv_commands import add_to as add_store
 from gryadka.loc import LIMIT, count
 from gryadka.simulation.commands import add_to as add_simulation
 
@@ -218,6 +219,7 @@ def check_history(
 
 add_checking(app)
 add_simulation(app)
+add_store(app)
 
 
 # -- loc -------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
     lab.predict("How many servers may die?", ["none", "one", "two"])   # radio buttons; nothing waits for them
     lab.recall("one")                                                  # what was predicted, and what happened
     await lab.look(cluster, "greeting")                                # a picture of what each acceptor remembers
+    lab.play(check.finding)                                            # a run, step by step
+    lab.cluster()                                                      # be the network: each message waits for you
 
 Nothing here blocks a notebook, and everything has a form in plain text.
 """
@@ -12,22 +14,30 @@ from __future__ import annotations
 import asyncio
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ipywidgets
 
 from gryadka import __version__
 from gryadka.acceptors import Acceptor
+from gryadka.acceptors.memory import AcceptRule, PrepareRule
 from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError
+from gryadka.protocol import acceptor as protocol
 from gryadka.protocol.acceptor import State
+from gryadka.simulation.link import rebuild
+from gryadka.simulation.manual import ManualCluster, Setting, from_link
+from gryadka.trace import Event, Trace
 from gryadka.views import static
+from gryadka.views.cluster import ClusterView
+from gryadka.views.hand import Hand
+from gryadka.views.player import Player
 from gryadka.views.show import show, show_bundle
 from gryadka.views.svg import Picture
 
@@ -93,6 +103,70 @@ def recall(happened: str | None = None) -> None:
         (fitting or _asked)[-1].recall(happened)
     else:
         show("No prediction was asked for yet.", "<div>No prediction was asked for yet.</div>")
+
+
+class Run(Protocol):
+    """Whatever came of a run, and has its events: a simulation's result, a check's finding."""
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What happened, in order."""
+
+
+def play(
+    run: Run | Iterable[Event] | str, *, key: str | None = None, speed: float = 2, demo: bool = False
+) -> Player | None:
+    """Show a run step by step: buttons, arrow keys, and `?` for all keys; or say that there is none.
+
+    `run` is a trace, a link to one, or anything with `events`: what a check found out, a simulation's result.
+    `key` is the register to follow, by default the one that most events are about. `speed` is in steps a second;
+    `demo` shows it large and without controls, for a lecture. Raises `ValueError` for a text that is no link.
+    """
+    trace = trace_of(run)
+    if not len(trace):
+        show("There is no run to play here.", "<div>There is no run to play here.</div>")
+        return None
+    return Player(ClusterView(trace, key=key), speed=speed, demo=demo)
+
+
+def cluster(
+    *do: str,
+    proposers: int = 2,
+    acceptors: int = 3,
+    kind: str = "append",
+    link: str = "",
+    demo: bool = False,
+    prepare: PrepareRule = protocol.prepare,
+    accept: AcceptRule = protocol.accept,
+) -> Hand:
+    """Show a cluster in which every message waits until you deliver, lose or duplicate it; `?` lists the keys.
+
+    `do` is what has been done to it beforehand, such as "append P1", "deliver 1" (see `gryadka.simulation.manual`);
+    `link` is where somebody else got to. `kind` is append, counter or versioned-register. `prepare` and `accept`
+    may be your own rules. What was clicked is `.trace`, an ordinary trace, `.history` and `.verdict`.
+    Raises `ValueError` for an act that cannot be done and a text that is no link, `ConfigurationError` for a
+    cluster that cannot be.
+    """
+    if link:
+        hand = from_link(link, prepare=prepare, accept=accept)
+    else:
+        hand = ManualCluster(Setting(proposers, acceptors, kind), prepare=prepare, accept=accept)
+    player = Hand(hand, demo=demo)
+    player.do(*do)
+    return player
+
+
+def trace_of(run: Run | Iterable[Event] | str) -> Trace:
+    """Return the trace of whatever `play` takes."""
+    if isinstance(run, Trace):
+        return run
+    if isinstance(run, str):
+        return rebuild(run)
+    if not isinstance(run, Iterable):
+        steps = tuple(getattr(run, "steps", ()))
+        told = len(steps) == len({event.at_s for event in run.events})  # a sentence for each step of the run
+        return Trace(run.events, captions=steps if told else ())
+    return Trace(run)
 
 
 async def look(cluster: LocalCluster, key: str) -> Picture:

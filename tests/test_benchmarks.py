@@ -5,18 +5,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gryadka.acceptors.servers import FAKE, find_server
 
-CHANGE = Path(__file__).parents[1] / "benchmarks" / "change.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 CLIENTS_AND_KEYS = [(1, 1), (8, 8), (64, 64), (256, 256), (64, 1)]
 SYSTEMS = ["gryadka", "traced", "plain", "raw"]
 
 
-def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(CHANGE), *options]
+def run(*options: str, name: str = "change", **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *options]
     return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, timeout=200)
 
 
@@ -51,3 +52,44 @@ def test_the_benchmark_of_changes_explains_itself() -> None:
     done = run("--help")
     assert done.returncode == 0
     assert all(option in done.stdout for option in ("--json", "--seconds", "--rounds", "--fsync"))
+
+
+# -- the others: a small part of each ----------------------------------------------------------------------
+
+
+def told(name: str, *options: str) -> Any:
+    done = run("--json", *options, name=name)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_explorer_counts_every_state_of_a_grid() -> None:
+    (row,) = told("explore", "--only", "grid", "--repeat", "1")["rows"]
+    assert (row["generated"], row["distinct"], row["depth"]) == (1 + 3 * 60**3, 60**3, 1 + 3 * 59)
+    assert row["generated_per_second"] > 0 and row["seconds"] > 0
+
+
+def test_the_benchmark_of_the_model_explores_scopes() -> None:
+    result = told("model", "--only", "5 acceptors, 2 proposers, 1 ballot", "--repeat", "1")
+    assert [(row["generated"], row["distinct"], row["depth"]) for row in result["rows"]] == [(4692, 1204, 22)]
+    assert result["zoo"]["mutants"] == result["zoo"]["sound_variants"] == 0
+
+
+def test_the_benchmark_of_the_model_runs_the_zoo() -> None:
+    result = told("model", "--only", "refuses everything", "--repeat", "1")
+    assert not result["rows"] and (result["zoo"]["mutants"], result["zoo"]["sound_variants"]) == (1, 0)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_simulator_tells_a_must_fail_scenario_from_the_others() -> None:
+    result = told("simulate", "--seeds", "1")
+    assert [row["scenario"] for row in result["rows"] if row["violations"]] == ["loss-quorum-of-1"]
+    assert len(result["rows"]) == 10 and not any(row["undecided"] for row in result["rows"])
+    assert result["acknowledged"] == sum(row["acknowledged"] for row in result["rows"]) > 500
+
+
+def test_the_benchmark_of_the_history_checker_says_what_is_known() -> None:
+    rows = told("linearizability", "--only", "5 clients")
+    assert [row["verdict"] for row in rows] == 2 * (2 * ["ok"] + 2 * ["violation"])
+    assert all(row["agrees"] and row["operations"] == 1000 for row in rows)

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import asyncio
+import os
+import random
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
+from gryadka import proposer as proposer_module
+from gryadka.acceptors.servers import LocalCluster, local_cluster
+from gryadka.checking import learner
+from gryadka.checking.explore import Budget
+from gryadka.course import examine, invariants, proposers, simulated
 from gryadka.course.checks import LearnersChecks
 from gryadka.course.finding import Finding
-from gryadka.trace import Event
+from gryadka.course.invariants import Seen
+from gryadka.errors import NotApplied
+from gryadka.proposer import Proposer
+from gryadka.protocol.acceptor import (
+    ZERO,
+    Accept,
+    Accepted,
+    Ballot,
+    Conflict,
+    Prepare,
+    Promise,
+    Reply,
+    State,
+)
+from gryadka.protocol.value import pack, unpack
+from gryadka.trace import Event, dump, load
+
+ROOT = Path(__file__).parents[1]
+
 
 # -- how a finding is shown ------------------------------------------------------------------------------
 
@@ -46,3 +77,500 @@ def test_an_interrupt_is_said_in_a_sentence_and_goes_through() -> None:
     with pytest.raises(KeyboardInterrupt):
         checks.tell("it works", interrupted)
     assert checks.results[0].why == checks.finding.why == "it was interrupted"
+
+
+# -- rules of acceptors and the choice of a value ----------------------------------------------------------
+
+ACCEPTORS = "the acceptor keeps its promises, and nothing that was acknowledged is lost, whatever the network does"
+
+
+def prepare(state: State, message: Prepare) -> tuple[State, Reply]:
+    if message.ballot <= state.promised:
+        return state, Conflict(state.promised)
+    return State(message.ballot, state.accepted, state.value), Promise(state.accepted, state.value)
+
+
+def accept(state: State, message: Accept) -> tuple[State, Reply]:
+    if message.ballot < state.promised:
+        return state, Conflict(state.promised)
+    return State(message.promise, message.ballot, message.value), Accepted()
+
+
+def promises_an_equal_ballot_again(state: State, message: Prepare) -> tuple[State, Reply]:
+    if message.ballot < state.promised:
+        return state, Conflict(state.promised)
+    return State(message.ballot, state.accepted, state.value), Promise(state.accepted, state.value)
+
+
+def confirms_an_old_accept(state: State, message: Accept) -> tuple[State, Reply]:
+    if (message.ballot, message.value) == state[1:]:
+        return state._replace(promised=max(state.promised, message.promise)), Accepted()
+    return accept(state, message)
+
+
+def prints(state: State, message: Accept) -> tuple[State, Reply]:
+    print("state", state, "message", message)
+    return accept(state, message)
+
+
+RIGHT_COUNTS = (
+    "every one of 66,550 states of 3 acceptors and 2 proposers, whatever is lost, late or repeated; 40 simulated "
+    "runs with 3,102 acknowledged changes"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("functions", [(prepare, accept), (prepare,), (None, accept)])
+def test_right_rules_pass_and_the_real_counts_are_told(functions: Any) -> None:
+    assert examine.acceptor(*functions) == Finding(covered=RIGHT_COUNTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "functions", [(promises_an_equal_ballot_again, accept), (prepare, confirms_an_old_accept), (prepare, prints)]
+)
+def test_rules_that_are_as_sound_pass_too(capsys: pytest.CaptureFixture[str], functions: Any) -> None:
+    checks = LearnersChecks()
+    checks.acceptor(*functions)
+    said = capsys.readouterr().out
+    assert said.startswith(f"✓ {ACCEPTORS}\n    tried: every one of ")
+    assert said.count("\n") == 2 + (functions[1] is prints)
+    assert ("characters meanwhile; they are not shown" in said) == (functions[1] is prints)
+
+
+def highest(promises: Sequence[Promise]) -> Promise:
+    return sorted(promises, key=lambda promise: promise.accepted)[-1]
+
+
+@pytest.mark.slow
+def test_a_right_choice_passes_with_five_acceptors_too() -> None:
+    found = examine.choose(highest)
+    assert found.holds and "states of 3 acceptors" in found.covered and "states of 5 acceptors" in found.covered
+
+
+def obeys(state: State, message: Accept) -> tuple[State, Reply]:
+    return State(message.promise, message.ballot, message.value), Accepted()
+
+
+def test_a_forgotten_promise_is_told_with_the_shortest_run_and_what_the_rule_would_have_said() -> None:
+    found = examine.acceptor(prepare, obeys)
+    assert found.why == "acceptor A had promised 2:1, and its promise is now 1:1 (promises never go back)"
+    assert len(found.steps) == 7
+    assert found.steps[-1].endswith("By the rules: A refuses 1:1, because it has promised 2:1")
+    assert [step for step in found.steps[:-1] if "By the rules" in step] == []
+    assert load(dump(found.events)) == list(found.events) and found.events[-1].kind == "state"
+
+
+def no(state: State, message: Prepare) -> tuple[State, Reply]:
+    return state, Conflict(state.promised)
+
+
+def forgets_what_it_accepted(state: State, message: Prepare) -> tuple[State, Reply]:
+    after, reply = prepare(state, message)
+    return after, Promise(ZERO, None) if isinstance(reply, Promise) else reply
+
+
+def climbs(state: State, message: Prepare) -> tuple[State, Reply]:
+    higher = Ballot(state.promised.counter + 1, 1)
+    return state._replace(promised=higher), Conflict(higher)
+
+
+@pytest.mark.parametrize(
+    ("function", "why", "steps"),
+    [
+        (no, "no change can ever be acknowledged, whatever happens: an acceptor that has promised nothing", 0),
+        (forgets_what_it_accepted, "[1] was acknowledged before change 2 began, and its caller was shown [2]", 14),
+        (7, "prepare is 7; it has to be a function", 0),
+        ("prepare", "prepare is 'prepare'; it has to be a function", 0),
+    ],
+)
+def test_a_wrong_prepare_is_told(function: Any, why: str, steps: int) -> None:
+    found = examine.acceptor(function, accept)
+    assert why in found.why and len(found.steps) == steps
+
+
+@pytest.mark.slow
+def test_answers_without_end_are_not_taken_for_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examine, "BUDGET", Budget(max_states=2_000))
+    assert "after 2,000 states there still are new ones" in examine.acceptor(climbs, accept).why
+
+
+def wants_its_own_prepare(state: State, message: Accept) -> tuple[State, Reply]:
+    return accept(state, message) if message.ballot == state.promised else (state, Conflict(state.promised))
+
+
+def names_the_wrong_ballot(state: State, message: Accept) -> tuple[State, Reply]:
+    return accept(state, message) if message.ballot >= state.promised else (state, Conflict(message.ballot))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (wants_its_own_prepare, "By the rules: it accepts [2] at 1:1"),
+        (names_the_wrong_ballot, "refuses 1:1, because it has promised 1:1. By the rules: it refuses 1:1"),
+    ],
+)
+def test_rules_that_lose_nothing_and_are_still_too_strict_are_told_so(function: Any, why: str) -> None:
+    found = examine.acceptor(prepare, function)
+    assert found.why.startswith("nothing is ever lost, but an acceptor that has") and why in found.why
+
+
+def starts_anew(promises: Sequence[Promise]) -> Promise:
+    return Promise(ZERO, None)
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (lambda promises: promises[0], "[1] was acknowledged before change 2 began, and its caller was shown [2]"),
+        (lambda promises: max(promises, key=lambda promise: promise.accepted.counter), "neither begins the other"),
+        (starts_anew, "which is none of the promises it was given"),
+        (lambda promises: promises.clear(), "changed what it was given"),
+        (lambda promises: None, "choose returned None, which is none of the promises"),
+    ],
+)
+def test_a_wrong_choice_is_told(function: Any, why: str) -> None:
+    assert why in examine.choose(function).why
+
+
+def only_two(promises: Sequence[Promise]) -> Promise:
+    return max(promises[:2], key=lambda promise: promise.accepted)
+
+
+@pytest.mark.slow
+def test_a_choice_that_is_right_for_two_promises_alone_is_found_with_five_acceptors() -> None:
+    found = examine.choose(only_two)
+    assert not found.holds and "promises" in " ".join(found.steps)
+
+
+# -- proposers ---------------------------------------------------------------------------------------------
+
+
+class Mine(Proposer):
+    """Changes nothing."""
+
+
+class RepeatsBlindly(Proposer):
+    """Applies the change again, whatever became of its first accept."""
+
+    def _proposal(self, round: Any, sent: Any, group: Any) -> Any:
+        text, lineage = unpack(round.current().value)
+        text, outcomes = proposer_module._apply(text, group)
+        return pack(text, lineage, round.ballot), outcomes
+
+
+class KeepsItsCache(Proposer):
+    """Goes on with a cached round after it was refused."""
+
+    async def _prepared(self, key: str) -> Any:
+        cached = self._cache.get(key)
+        return (cached and cached.successor()) or await super()._prepared(key)
+
+
+class ReusesABallot(Proposer):
+    def _next_ballot(self) -> Ballot:
+        return Ballot(1, self.id)
+
+
+class GivesUp(Proposer):
+    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
+        raise NotApplied("too tired")
+
+
+class Loops(Proposer):
+    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
+        while True:
+            pass
+
+
+class Raises(Proposer):
+    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
+        raise KeyError("x")
+
+
+class Unfinished(Proposer):
+    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
+        raise NotImplementedError("your turn")
+
+
+class TakesTime(Proposer):
+    """Waits as long as the real clock says."""
+
+    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
+        await asyncio.sleep(time.perf_counter() % 1e-3)
+        return await super().change(key, f, timeout_s=timeout_s)
+
+
+class NotAsync(Proposer):
+    def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
+        return None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("proposer", [Proposer, Mine, lambda *parts, **options: Mine(*parts, **options)])
+def test_right_proposers_pass(proposer: Any) -> None:
+    assert proposers.examine(proposer) == Finding(covered="56 simulated runs with 4,539 acknowledged changes")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("proposer", "why"),
+    [
+        (RepeatsBlindly, "a simulated run went wrong: key 'versioned-register-1': "),
+        (KeepsItsCache, "operations got an answer"),
+        (ReusesABallot, "operations got an answer"),
+        (GivesUp, "only 0 of 41 operations got an answer"),
+        (Loops, "it has not ended after 0.2 s: a loop without end?"),
+        (Raises, "KeyError: 'x'"),
+        (Unfinished, "change is still unfinished"),
+        (TakesTime, "the same run, made again, went another way: let chance come from self.rng"),
+        (NotAsync, "NotAsync.change has to be there, and has to be async"),
+        (None, "None makes no proposer"),
+        (object, "object.change has to be there"),
+    ],
+)
+def test_a_wrong_proposer_is_told(monkeypatch: pytest.MonkeyPatch, proposer: Any, why: str) -> None:
+    for module in (simulated, proposers):
+        monkeypatch.setattr(module, "RUN_LIMIT_S", 0.2 if proposer is Loops else 5.0)
+    found = proposers.examine(proposer)
+    assert why in found.why
+    assert bool(found.steps) == bool(found.events) == found.why.startswith("a simulated run")
+
+
+@pytest.mark.slow
+def test_a_change_done_twice_is_told_by_a_short_run() -> None:
+    checks = LearnersChecks()
+    checks.proposer(RepeatsBlindly)
+    assert len(checks.finding.steps) <= 25 and checks.finding.steps[0].startswith("proposer-1 begins change 1 of")
+    assert "so clients saw: " in checks.finding.steps[-1]
+    assert not any("By the rules" in step for step in checks.finding.steps), "the acceptors are not to blame"
+
+
+# -- invariants --------------------------------------------------------------------------------------------
+
+
+def majorities_know(seen: Seen) -> bool:
+    for shown in seen.acknowledged:
+        for majority in seen.majorities:
+            if max(majority, key=lambda each: each.accepted).value[: len(shown)] != shown:
+                return False
+    return True
+
+
+def one_chain(seen: Seen) -> bool:
+    shown = sorted(seen.acknowledged, key=len)
+    return all(longer[: len(shorter)] == shorter for shorter, longer in pairwise(shown))
+
+
+def kept(seen: Seen) -> bool:
+    return all(each.accepted <= each.promised for each in seen.acceptors)
+
+
+def proposed(seen: Seen) -> bool:
+    return all((each.accepted, each.value) in seen.proposals for each in seen.acceptors if each.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("invariant", [majorities_know, one_chain])
+def test_an_invariant_that_kills_the_given_mutants_passes(invariant: Any) -> None:
+    found = invariants.examine(invariant)
+    assert found.covered.startswith("true in every one of 15,214 states of the right protocol; false for ignores its")
+
+
+@pytest.mark.slow
+def test_what_an_invariant_is_given_is_what_happened() -> None:
+    assert invariants.examine(proposed, ["reports the promised ballot", "keeps the old ballot"]).why.startswith(
+        "the invariant is too weak: it is true in all"
+    )
+    assert invariants.examine(proposed, ["keeps the old ballot"]).holds
+    assert invariants.examine(kept, ["drops its promise when it accepts"]).holds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("invariant", "why", "last"),
+    [
+        (lambda seen: True, "the invariant is too weak: it is true in all", "and its caller is shown [2]"),
+        (kept, "of the protocol that ignores its promise, too. Accepts a ballot below", "is shown [2]"),
+        (lambda seen: not seen.acknowledged, "too strong", "; acknowledged: [1]"),
+        (lambda seen: len(seen.proposals) < 2, "too strong", "there it is false: A: promised"),
+        (lambda seen: len(seen.prepares) < 1, "too strong", "there it is false: A: promised 0:0"),
+    ],
+)
+def test_an_invariant_that_is_too_weak_or_too_strong_is_told_with_a_run(invariant: Any, why: str, last: str) -> None:
+    checks = LearnersChecks()
+    checks.invariant(invariant)
+    assert why in checks.finding.why and last in checks.finding.steps[-1] and checks.finding.events
+
+
+def test_broken_predicates_get_a_sentence() -> None:
+    lottery = random.Random(3)
+    for invariant, why in [
+        (None, "the invariant is None; it has to be a function"),
+        (lambda seen: None, "has to return True or False; it returned None"),
+        (lambda seen: seen.nothing, "AttributeError: 'Seen' object has no attribute 'nothing'"),
+        (lambda seen: lottery.random() < 0.5, "was asked the same twice, and said"),
+        (lambda seen: seen.acceptors[0].promised >= seen.acceptors[1].promised, "once acceptors change places"),
+        (lambda seen: seen.acceptors[2 + len(seen.proposals)].promised is not None, "IndexError"),
+        (unfinished_invariant, "unfinished_invariant is still unfinished"),
+    ]:
+        assert why in invariants.examine(invariant).why  # type: ignore[arg-type]
+
+
+def unfinished_invariant(seen: Seen) -> bool:
+    raise NotImplementedError("your turn")
+
+
+def test_an_invariant_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(seen: Seen) -> bool:
+        while seen.proposals:
+            pass
+        return True
+
+    monkeypatch.setattr(invariants, "CALL_LIMIT_S", 0.1)
+    assert "it has not returned after 0.1 s" in invariants.examine(slow).why
+
+
+# -- Lua ---------------------------------------------------------------------------------------------------
+
+LUA = """
+local function accept(register, state, ballot, value, promise)
+  if is_higher(state.promised, ballot) then return {"conflict", state.promised} end
+  redis.call("HSET", register, "promised", promise, "accepted", ballot, "value", value)
+  return {"accepted"}
+end
+"""
+ENDLESS = "while true do end"
+
+
+async def said_of(cluster: LocalCluster, script: Any) -> str:
+    checks = LearnersChecks()
+    await checks.lua(script, cluster)
+    assert checks.finding.holds == checks.results[0].holds
+    return checks.finding.covered or checks.finding.why
+
+
+async def test_the_right_script_passes_and_wrong_ones_are_told() -> None:
+    async with local_cluster(1, server="fakeredis") as cluster:
+        assert (await said_of(cluster, LUA)).startswith(
+            "all cases, 100 of lower, 34 of equal and 55 of higher ballots, on fake"
+        )
+        for script, why in [
+            (LUA.replace("is_higher(state.promised, ballot)", "ballot < state.promised"), "the rule says"),
+            (LUA.replace('"promised", promise', '"promised", ballot'), "yours stores promised"),
+            (LUA.replace("return {", 'error("your turn") return {'), "accept is still unfinished"),
+            (LUA.replace("end", ""), "the server could not run the script"),
+            (None, "the script is None; it has to be a text"),
+        ]:
+            assert why in await said_of(cluster, script)
+
+
+@pytest.mark.slow
+async def test_a_script_without_end_is_stopped_and_the_server_goes_on() -> None:
+    async with local_cluster(1) as cluster:
+        for place, why in [("if is_higher", "It was stopped."), ('return {"accepted"', "its server was killed")]:
+            said = await said_of(cluster, LUA.replace(place, f"{ENDLESS} {place}"))
+            assert said.startswith("the script does not end: a loop without end?") and why in said
+            assert (await said_of(cluster, LUA)).startswith("all cases, 100 of lower")
+
+
+# -- broken work -------------------------------------------------------------------------------------------
+
+
+def unfinished(state: State, message: Prepare) -> NoReturn:
+    raise NotImplementedError("your turn")
+
+
+def loops(state: State, message: Prepare) -> NoReturn:
+    while True:
+        pass
+
+
+async def is_async(state: State, message: Prepare) -> tuple[State, Reply]:
+    return prepare(state, message)
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        (unfinished, "unfinished is still unfinished"),
+        (loops, "loops has not returned after 0.05 s"),
+        (is_async, "is_async is async"),
+        (lambda state, message: state, "it has to return two things"),
+        (lambda state: state, "raised TypeError"),
+    ],
+)
+def test_broken_work_gets_a_sentence_and_no_run(monkeypatch: pytest.MonkeyPatch, function: Any, why: str) -> None:
+    monkeypatch.setattr(learner, "CALL_LIMIT_S", 0.05)
+    found = examine.acceptor(function, accept)
+    assert why in found.why and found.steps == ()
+
+
+def test_an_interrupt_inside_the_explorer_is_said_and_goes_through(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = []
+
+    def stopped(state: State, message: Accept) -> tuple[State, Reply]:
+        calls.append(message)
+        if len(calls) > 40:
+            raise KeyboardInterrupt
+        return accept(state, message)
+
+    checks = LearnersChecks()
+    with pytest.raises(KeyboardInterrupt):
+        checks.acceptor(prepare, stopped)
+    assert checks.finding.why == "it was interrupted"
+    assert capsys.readouterr().out.startswith("✗ not yet: it was interrupted\n")
+
+
+@pytest.mark.slow
+def test_a_cell_with_a_loop_can_be_interrupted_and_the_kernel_goes_on(tmp_path: Path) -> None:
+    """In a real kernel: first a loop that the check ends by itself, then a slow rule, ended by an interrupt."""
+    manager, client = start_new_kernel(
+        kernel_name="python3", cwd=str(tmp_path), env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    said: list[str] = []
+
+    def hear(message: dict[str, Any]) -> None:
+        content = message["content"]
+        said.append(
+            content.get("text") or content.get("data", {}).get("text/plain") or "".join(content.get("traceback", []))
+        )
+        if said[-1] == "'begun'":
+            manager.interrupt_kernel()
+
+    try:
+        for cell in (ENDLESS_CELL, SLOW_CELL, "print('alive', check.finding.why)"):
+            client.execute_interactive(cell, output_hook=hear, timeout=60, stop_on_error=False)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert any("✗ not yet: endless has not returned after 1 s: a loop without end?" in text for text in said)
+    assert any("✗ not yet: it was interrupted" in text for text in said)
+    assert "The check was interrupted. The kernel can be used as before." in said
+    assert "alive it was interrupted\n" in said
+    assert not any("Traceback" in text for text in said)
+
+
+ENDLESS_CELL = """
+from gryadka.course import check
+from gryadka.protocol.acceptor import accept
+
+def endless(state, message):
+    while True:
+        pass
+
+check.acceptor(accept=endless)
+"""
+SLOW_CELL = """
+import time
+
+def slow(state, message):
+    if not begun:
+        begun.append(display("begun"))
+    time.sleep(0.2)
+    return accept(state, message)
+
+begun = []
+check.acceptor(accept=slow)
+"""

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gryadka.doctor import Diagnosis, Facts, Level, judge
+from tests.examples import examples
 
 SOUND = Facts(
     name="127.0.0.1:6379",
@@ -219,7 +220,7 @@ NEARLY_SOUND = (
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.one_of(ANY_FACTS, NEARLY_SOUND))
 def test_fit_means_that_everything_needed_is_known_and_sound(facts: Facts) -> None:
     sound = (

@@ -85,6 +85,7 @@ def test_exercises_are_what_solutions_give(capsys: pytest.CaptureFixture[str]) -
     assert exercises.main(["--check"], ROOT) == 0, capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_one_changed_byte_is_seen_and_mended(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = files(copy)
     path = copy / "exercises" / "ps1_acceptor" / "ps1_acceptor.ipynb"

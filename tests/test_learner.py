@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Sequence
-from typing import Any
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 import pytest
 
-from gryadka.checking.explain import events, why
+from gryadka.checking import learner
+from gryadka.checking.answers import sound_answers
+from gryadka.checking.explain import events, explain, why
 from gryadka.checking.explore import Budget, BudgetSpent, Exhausted, Violation, explore
 from gryadka.checking.learner import LearnersRules, explore_functions
+from gryadka.checking.limits import TimeUp, quiet, time_limit
 from gryadka.checking.model import (
     ANSWERED,
     NOT_LOST,
@@ -189,6 +196,130 @@ def test_a_learners_interrupt_is_not_swallowed() -> None:
     scope = Scope()
     verdict = explore(Caspaxos(scope, LearnersRules(scope, prepare=stuck)).model())
     assert str(verdict).startswith("unknown: interrupted")
+
+
+def loops(state: State, message: Prepare) -> tuple[State, Reply]:
+    while True:
+        pass
+
+
+def loops_and_catches(state: State, message: Prepare) -> tuple[State, Reply]:
+    while True:
+        with contextlib.suppress(Exception):
+            state = state._replace(promised=message.ballot)
+
+
+async def is_async(state: State, message: Prepare) -> tuple[State, Reply]:
+    return prepare(state, message)
+
+
+def yields(state: State, message: Prepare) -> Iterator[tuple[State, Reply]]:
+    yield prepare(state, message)
+
+
+def unfinished(state: State, message: Prepare) -> NoReturn:
+    raise NotImplementedError("your turn")
+
+
+def leaves(state: State, message: Prepare) -> NoReturn:
+    sys.exit()
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (loops, "loops has not returned after 0.05 s: a loop without end?"),
+        (loops_and_catches, "loops_and_catches has not returned after 0.05 s"),
+        (is_async, "is_async is async; it has to be a plain function"),
+        (yields, "yields uses yield; it has to return its answer"),
+        (unfinished, "unfinished is still unfinished"),
+        (leaves, "leaves raised SystemExit"),
+        (7, "the function raised TypeError: 'int' object is not callable"),
+    ],
+)
+def test_broken_work_gets_a_sentence(monkeypatch: pytest.MonkeyPatch, function: Any, sentence: str) -> None:
+    monkeypatch.setattr(learner, "CALL_LIMIT_S", 0.05)
+    name, _, told = fault(prepare=function)
+    assert name == ANSWERED and sentence in told
+
+
+def test_a_function_that_keeps_something_between_its_calls_is_noticed() -> None:
+    """Two calls in a row agree, and later ones do not: the explorer itself asks each question once."""
+    seen: list[str] = []
+
+    def remembers(state: State, message: Prepare) -> tuple[State, Reply]:
+        seen.append(str(message.ballot))
+        return prepare(state, message) if len(seen) < 1_000 else (state, Conflict(state.promised))
+
+    rules = LearnersRules(Scope(), remembers, accept)
+    assert rules.ask_again() == ""
+    explore(Caspaxos(Scope(), rules).model())
+    seen += ["many"] * 1_000
+    assert "was asked the same once more, later" in rules.ask_again()
+
+
+def test_the_sound_answers_are_sound() -> None:
+    """The last of them where there are two: an equal ballot promised again, an old accept confirmed again."""
+    done = explore_functions(
+        prepare=lambda state, message: sound_answers(state, message)[-1],
+        accept=lambda state, message: sound_answers(state, message)[-1],
+    )
+    assert [explored.verdict.word for explored in done] == ["exhausted", "exhausted"]
+
+
+def test_a_step_with_another_sound_answer_is_not_told_as_a_fault() -> None:
+    def again(state: State, message: Prepare) -> tuple[State, Reply]:
+        return sound_answers(state, message)[-1]
+
+    def obeys(state: State, message: Accept) -> tuple[State, Reply]:
+        return State(message.promise, message.ballot, message.value), Accepted()
+
+    (explored,) = explore_functions(again, obeys)
+    assert isinstance(explored.verdict, Violation)
+    assert [bool(step.should) for step in explain(explored.model, explored.verdict.trace)] == [False] * 6 + [True]
+
+
+# -- the leash -------------------------------------------------------------------------------------------
+
+
+def test_the_inner_limit_rings_first_and_the_outer_one_still_rings() -> None:
+    with pytest.raises(TimeUp), time_limit(0.2):
+        with pytest.raises(TimeUp), time_limit(0.02):
+            while True:
+                pass
+        while True:
+            pass
+
+
+def test_a_limit_that_is_not_reached_leaves_nothing_behind() -> None:
+    outer = signal.getsignal(signal.SIGALRM)  # pytest has a time limit of its own
+    left_s, again_s = signal.getitimer(signal.ITIMER_REAL)
+    with time_limit(60):
+        assert 50 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+        assert signal.getsignal(signal.SIGALRM) is not outer
+    now_s = signal.getitimer(signal.ITIMER_REAL)
+    assert left_s - 10 < now_s[0] <= left_s and now_s[1] == again_s
+    assert signal.getsignal(signal.SIGALRM) is outer
+
+
+def test_away_from_the_main_thread_there_is_no_limit_and_no_error() -> None:
+    ran = []
+
+    def work() -> None:
+        with time_limit(0.001):
+            ran.append(sum(range(100_000)))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert ran
+
+
+def test_what_is_printed_is_counted_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with quiet() as printed:
+        print("one\ntwo")
+    assert (printed.lines, printed.characters) == (2, 8)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_crash_is_told_where_refusals_are_heard_too() -> None:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.linearizability import Shape, as_register, generate
@@ -31,6 +31,7 @@ from gryadka.checking.linearizability import (
     check_versioned,
 )
 from gryadka.checking.search import Purse, Search, Spent, as_item
+from tests.examples import examples
 
 REGISTER, CAS, COUNTER, KEY_VALUE, VERSIONED = MODELS.values()
 
@@ -198,7 +199,7 @@ def histories(draw: st.DrawFn, model: str, most: int = 7) -> list[Operation]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(data=st.data())
 def test_what_a_real_register_did_is_linearizable(model: str, data: st.DataObject) -> None:
     operations = data.draw(runs(model, 14))
@@ -206,7 +207,7 @@ def test_what_a_real_register_did_is_linearizable(model: str, data: st.DataObjec
 
 
 @pytest.mark.slow
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(runs("versioned-register", 14))
 def test_what_a_real_register_did_is_linearizable_by_its_versions(operations: list[Operation]) -> None:
     verdict = check_versioned(operations)
@@ -215,7 +216,7 @@ def test_what_a_real_register_did_is_linearizable_by_its_versions(operations: li
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(data=st.data())
 def test_the_search_agrees_with_the_oracle(model: str, data: st.DataObject) -> None:
     operations = data.draw(histories(model))
@@ -229,7 +230,7 @@ def test_the_search_agrees_with_the_oracle(model: str, data: st.DataObject) -> N
         assert_is_smallest(verdict, [one for one in operations if one.invoked_s <= end], model)
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(histories("versioned-register"))
 def test_the_short_cut_agrees_with_the_oracle(operations: list[Operation]) -> None:
     verdict = check_versioned(operations)
@@ -692,7 +693,11 @@ def test_a_key_that_needs_more_than_the_first_steps_is_still_decided() -> None:
     assert isinstance(verdict, Violation)
 
 
-SHAPES = [Shape(2000, 5), Shape(2000, 15, lost=0.2), Shape(3000, 10, keys=5, lost=0.05)]
+SHAPES = [
+    Shape(2000, 5),
+    Shape(2000, 15, lost=0.2),
+    pytest.param(Shape(3000, 10, keys=5, lost=0.05), marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("stale", [False, True])

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gryadka import ChangeRejected, NotApplied, OutcomeUnknown, Proposer
 from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Message, Prepare, State
 from gryadka.protocol.configuration import Configuration, Quorum
 from gryadka.protocol.value import LINEAGE, decode, unpack
+from tests.examples import examples
 from tests.puppet import Puppet, puppets
 
 QUICK = {"pause_s": (0.0001, 0.002)}
@@ -77,7 +78,7 @@ def after(first: int, fate: str, then: str = "deliver") -> Callable[[Puppet, str
 # -- 1 -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(0, 10_000))
 def test_a_ballot_is_never_used_for_two_values_whatever_is_lost(seed: int) -> None:
     async def run() -> None:
@@ -271,7 +272,7 @@ async def test_a_later_sent_accept_does_not_hide_an_earlier_one() -> None:
     assert await proposer.change("k", read) == ["x"]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([1, 2, LINEAGE]))
 def test_whatever_the_network_does_no_change_is_lost_and_none_is_applied_twice(
     seed: int, count: int, lineage: int

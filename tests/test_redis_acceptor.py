@@ -34,6 +34,7 @@ from gryadka.protocol.acceptor import (
     accept,
     prepare,
 )
+from tests.examples import examples
 
 B1, B2, B3 = Ballot(1, 7), Ballot(2, 7), Ballot(3, 7)
 
@@ -80,7 +81,7 @@ def test_lua_answers_as_the_pure_rules_do(server: str) -> None:
         cluster = runner.run(gryadka.local_cluster(1, server=server).start())
         acceptor = an_acceptor(cluster)
 
-        @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(examples(150), suppress_health_check=list(HealthCheck))
         @given(st.lists(st.lists(messages, min_size=1, max_size=4), max_size=4))
         def compare(batches: Sequence[Sequence[Message]]) -> None:
             runner.run(run(acceptor, batches))
@@ -242,6 +243,7 @@ async def test_the_connection_comes_back_with_the_server(cluster: LocalCluster) 
     assert await one(acceptor, "k", Prepare(B3)) == Promise(B1, "1")
 
 
+@pytest.mark.slow
 async def test_a_paused_server_is_given_up_in_time_and_used_again_later(cluster: LocalCluster) -> None:
     acceptor = an_acceptor(cluster)
     await acceptor.read("k")

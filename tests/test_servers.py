@@ -84,6 +84,7 @@ async def test_servers_are_durable_have_passwords_and_listen_on_loopback_only() 
     assert not cluster._directory.exists()  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 async def test_two_of_three_servers_killed_ends_in_time_and_nothing_acknowledged_is_lost(
     cluster: LocalCluster,
 ) -> None:

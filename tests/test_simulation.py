@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,9 +18,20 @@ from gryadka.checking.history import Outcome
 from gryadka.checking.linearizability import Ok
 from gryadka.errors import ConfigurationError, NotApplied, OutcomeUnknown
 from gryadka.proposer import Proposer, _apply
-from gryadka.protocol import round as rounds
-from gryadka.protocol.acceptor import Accept, Accepted, Conflict, Prepare, Promise, Reply, State, accept, prepare
-from gryadka.protocol.round import choose
+from gryadka.protocol.acceptor import (
+    Accept,
+    Accepted,
+    Ballot,
+    Conflict,
+    Prepare,
+    Promise,
+    Reply,
+    State,
+    accept,
+    prepare,
+)
+from gryadka.protocol.configuration import Configuration
+from gryadka.protocol.round import Round
 from gryadka.protocol.value import pack, unpack
 from gryadka.simulation import plan
 from gryadka.simulation.campaign import campaign
@@ -322,8 +333,28 @@ def test_a_rule_of_ones_own_takes_part_and_is_told() -> None:
     own = simulate("loss-2-2-2", 1, choose=choosing, prepare=preparing)
     assert {"choose", "prepare"} == set(heard) and own.replaced == ("prepare", "choose")
     heard.clear()
-    assert rounds.choose is choose  # put back
     assert simulate("loss-2-2-2", 1).digest == own.digest and not heard
+
+
+def test_a_choose_of_ones_own_is_for_that_run_alone() -> None:
+    seen = []
+
+    def first(promises: Sequence[Promise]) -> Promise:
+        elsewhere = Round(Configuration.majority("AB"), Ballot(3, 1))
+        elsewhere.granted = {"A": Promise(Ballot(1, 1), "old"), "B": Promise(Ballot(2, 1), "new")}
+        seen.append(elsewhere.current().value)
+        return promises[0]
+
+    simulate("loss-1-1-1", 1, choose=first)
+    assert set(seen) == {"new"}
+
+
+def test_a_choose_that_picks_what_is_no_promise_is_raised_from() -> None:
+    def picks_a_value(promises: Sequence[Promise]) -> Any:
+        return promises[0].value
+
+    with pytest.raises(AttributeError, match="value"):
+        simulate("loss-1-1-1", 1, choose=picks_a_value)
 
 
 @pytest.mark.parametrize("rule", ["prepare", "accept", "choose"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gryadka.checking.history import UNTOLD, Operation, Outcome
 from gryadka.checking.linearizability import ILLEGAL, Model, Ok, Unknown, Violation, check
 from gryadka.simulation.appends import check_appends
+from tests.examples import examples
 
 
 def step(value: Any, f: str, args: tuple[Any, ...], result: Any) -> Any:
@@ -55,7 +56,7 @@ def histories(draw: st.DrawFn) -> list[Operation]:
     ]
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(histories())
 def test_it_agrees_with_the_general_search(history: list[Operation]) -> None:
     verdict, searched = check_appends(history), check(history, APPEND)

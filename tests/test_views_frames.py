@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gryadka.views.frames import Frame, Frames, Packed, Packer, View, pack
+from gryadka.views.frames import Choice, Frame, Frames, Packed, Packer, View, pack
 from gryadka.views.svg import box, drawn, group, label
 
 texts = st.text(alphabet="ab\n<", max_size=12)
-frames = st.lists(st.builds(Frame, texts, texts), max_size=8)
+choices = st.lists(st.builds(Choice, texts, texts, texts, texts, texts, texts), max_size=2).map(tuple)
+frames = st.lists(st.builds(Frame, texts, texts, choices), max_size=8)
 
 
 def unpacked(packed: Packed) -> list[Frame]:
     lines = packed["lines"]
-    return [Frame(*("\n".join(lines[number] for number in part) for part in parts)) for parts in packed["frames"]]
+    found = []
+    for svg, words, choices in ([[lines[number] for number in part] for part in parts] for parts in packed["frames"]):
+        found.append(Frame("\n".join(svg), "\n".join(words), tuple(Choice(**json.loads(line)) for line in choices)))
+    return found
 
 
 @given(frames)
@@ -50,7 +55,7 @@ def test_a_drawn_frame_has_a_title_a_description_and_named_groups() -> None:
     svg = ElementTree.fromstring(drawn("A & B", "Nothing <yet>\x00", [moving], 40))
     texts = {child.tag.rpartition("}")[2]: child.text for child in svg}
     assert texts["title"] == "A & B"
-    assert texts["desc"] == "Nothing <yet>\N{REPLACEMENT CHARACTER}"
+    assert texts["desc"] == "\nNothing <yet>\N{REPLACEMENT CHARACTER}\n"
     [found] = [child for child in svg if child.get("data-key")]
     assert (found.get("data-key"), found.get("data-act"), found.get("transform")) == (
         "packet <1>",

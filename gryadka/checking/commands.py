@@ -11,7 +11,7 @@ import json
 import signal
 import time
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,21 +63,10 @@ def explore(
 
     Exit code: 0 if no state is at fault, 1 if one is, 3 if the budget was spent before all were visited.
     """
-    if mutant is None:
-        append: Wish = "append"
-        scope = Scope(
-            acceptors,
-            proposers,
-            ballots,
-            (append,) * changes,
-            cache=cache,
-            deadlines=deadlines,
-            prepare_quorum=prepare_quorum,
-            accept_quorum=accept_quorum,
-        )
-        model = Caspaxos(scope)
-    else:
-        model = _animal(mutant).model()
+    append: Wish = "append"
+    scope = Scope(acceptors, proposers, ballots, (append,) * changes, cache, deadlines)
+    scope = replace(scope, prepare_quorum=prepare_quorum, accept_quorum=accept_quorum)
+    model = _animal(mutant).model() if mutant else Caspaxos(scope)
     begun = time.perf_counter()
     with nullcontext() if as_json else progress_bar() as progress:
         budget = Budget(max_states, max_seconds)
@@ -85,15 +74,19 @@ def explore(
     seconds = time.perf_counter() - begun
     if save and isinstance(verdict, Violation):
         save.write_text("".join(f"{line}\n" for line in dump(events(model, verdict.trace))))
-    if as_json:
-        scope_told = asdict(model.scope)
-        typer.echo(json.dumps({**_told(model, verdict), "seconds": round(seconds, 3), "scope": scope_told}))
-    else:
-        typer.echo(f"{verdict} in {seconds:.1f} s")
-        if isinstance(verdict, Violation):
-            _print_run(model, verdict)
+    _print_verdict(model, verdict, seconds, as_json)
     interrupted = isinstance(verdict, BudgetSpent) and verdict.reason == "interrupted"
     raise typer.Exit(128 + signal.SIGINT if interrupted else EXIT_CODES[verdict.word])
+
+
+def _print_verdict(model: Caspaxos, verdict: Verdict[Numbers, Label], seconds: float, as_json: bool) -> None:
+    if as_json:
+        told = {**_told(model, verdict), "seconds": round(seconds, 3), "scope": asdict(model.scope)}
+        typer.echo(json.dumps(told))
+        return
+    typer.echo(f"{verdict} in {seconds:.1f} s")
+    if isinstance(verdict, Violation):
+        _print_run(model, verdict)
 
 
 def _animal(name: str) -> Mutant:

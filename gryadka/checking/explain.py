@@ -6,15 +6,17 @@ What may live here: telling. Nothing is decided, nothing is searched. The events
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from string import ascii_uppercase
 from typing import Any
 
+from gryadka.checking.answers import sound_answers
 from gryadka.checking.explore import Step, Violation
 from gryadka.checking.model import NO_WAY_BACK, Caspaxos, Label, Numbers
-from gryadka.checking.rules import Broken, Ending, Memory, Outcome, Rules, unpack
+from gryadka.checking.rules import Broken, Ending, Memory, Outcome, Rules
 from gryadka.checking.steps import Answer, Move, Slot, Steps
 from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Conflict, Message, Prepare, Promise, Reply, State
 from gryadka.trace import Event, Kind
@@ -86,22 +88,22 @@ class _AcceptorsStep(_Teller):
         name, message = self.names[self.who], act.message
         if act.reply is None:
             failed = self.event("failed", _proposer(message), peer=name, message=message, note=act.broken)
-            return Told(f"{name} is asked to {_asked(message)}: {act.broken}", "", (failed,))
-        words = f"{name} {_said(message, act.reply)}"
+            return Told(f"{name} is asked to {asked(message)}: {act.broken}", "", (failed,))
+        words = f"{name} {said(message, act.reply)}"
         found = [self.event("state", name, message=message, reply=act.reply, state=act.after)]
         if act.crashed:
-            words += f"; it crashes, and comes back with {_held(act.after)}"
-            note = f"it has {_held(act.after)}"
+            words += f"; it crashes, and comes back with {held(act.after)}"
+            note = f"it has {held(act.after)}"
             found += [self.event("crashed", name, note="after it answered"), self.event("restarted", name, note=note)]
-        rules = self.right.rules
-        after, reply = (
-            rules.prepare(act.before, message) if isinstance(message, Prepare) else rules.accept(act.before, message)
-        )
+        sound = sound_answers(act.before, message)
+        after, reply = sound[0]
         if act.after != after and not act.crashed:
-            words += f"; it then has {_held(act.after)}"
-        should = "" if act.after == after else f"{name} then has {_held(after)}"
-        if act.reply != reply:
-            should = f"{name} {_said(message, reply)}"
+            words += f"; it then has {held(act.after)}"
+        should = ""
+        if act.reply not in [answer for _, answer in sound]:
+            should = f"{name} {said(message, reply)}"
+        elif (act.after, act.reply) not in sound:
+            should = f"{name} then has {held(after)}"
         return Told(words, should, tuple(found))
 
 
@@ -130,7 +132,7 @@ class _ProposersStep(_Teller):
         return Told(words, self._should(act, me, after), tuple(found))
 
     def _words(self, act: Move, me: Memory, after: Memory) -> list[str]:
-        heard = _listed([self.names[place] for place in act.heard])
+        heard = listed([self.names[place] for place in act.heard])
         if act.kind == "leave":
             return ["is told that its caller leaves"]
         if act.kind == "count up":
@@ -144,7 +146,7 @@ class _ProposersStep(_Teller):
             parts.append("needs no prepare")
         if act.kind == "cannot tell":
             parts.append("cannot tell whether its change is in the value")
-        return parts + ([f"asks all to {_asked(act.message)}"] if act.message else [])
+        return parts + ([f"asks all to {asked(act.message)}"] if act.message else [])
 
     def _should(self, act: Move, me: Memory, after: Memory) -> str:
         cells = self.model.cells(self.before)
@@ -161,36 +163,40 @@ class _ProposersStep(_Teller):
             return ""
         instead = next((move for move in moves.values() if (move.kind, move.heard) == (act.kind, act.heard)), None)
         if instead and instead.message:
-            return f"proposer {self.who + 1} asks all to {_asked(instead.message)}"
+            return f"proposer {self.who + 1} asks all to {asked(instead.message)}"
         return f"proposer {self.who + 1} does nothing of the kind"
 
 
-def _asked(message: Message) -> str:
+def asked(message: Message) -> str:
+    """Say what a message asks for."""
     if isinstance(message, Prepare):
         return f"promise {message.ballot}"
     next_ballot = f", and to promise {message.promise}" if message.promise != message.ballot else ""
     return f"accept {_value(message.value)} at {message.ballot}{next_ballot}"
 
 
-def _said(message: Message, reply: Reply) -> str:
+def said(message: Message, reply: Reply) -> str:
+    """Say what an acceptor does that answers `message` by `reply`."""
     if isinstance(reply, Conflict):
         return f"refuses {message.ballot}, because it has promised {reply.promised}"
     if isinstance(message, Accept) and isinstance(reply, Accepted):
-        return _asked(message).replace("accept", "accepts", 1).replace("and to promise", "and promises")
+        return asked(message).replace("accept", "accepts", 1).replace("and to promise", "and promises")
     assert isinstance(reply, Promise)
     told = f"{_value(reply.value)} at {reply.accepted}" if reply.accepted != ZERO or reply.value else "nothing"
     return f"promises {message.ballot}, and tells that it has accepted {told}"
 
 
-def _held(state: State) -> str:
+def held(state: State) -> str:
+    """Say what a state holds."""
     accepted = f"accepted {_value(state.value)} at {state.accepted}" if state.value else "accepted nothing"
     return f"promised {state.promised if state.promised > ZERO else 'nothing'} and {accepted}"
 
 
 def _value(stored: str | None) -> str:
     try:
-        return str(list(unpack(stored)[0]))
-    except Broken:
+        value = json.loads(stored)["value"] if stored else None
+        return "[]" if value is None else json.dumps(value)
+    except (ValueError, TypeError, KeyError):
         return repr(stored)
 
 
@@ -200,7 +206,8 @@ def _ended(outcome: Outcome) -> str:
     return f"is {outcome.ending}, and its caller is shown {list(outcome.history)}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return "A, B and C"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

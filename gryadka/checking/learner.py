@@ -2,9 +2,8 @@
 
 What may live here: guards. A guard calls a learner's function, catches what it raises, and looks at the shape
 of what it returns. It calls twice and compares, because a function that keeps something to itself, or draws
-lots, could not be explored: the model works every answer out only once.
-
-A function that never returns cannot be caught here; an interrupt reaches `explore`, which ends with the counts.
+lots, could not be explored: the model works every answer out only once. A call may take `CALL_LIMIT_S` (see
+`limits` for what that cannot stop); an interrupt reaches `explore`, which ends with the counts.
 
     for explored in explore_functions(prepare=my_prepare, accept=my_accept):
         print(explored.verdict)
@@ -12,10 +11,12 @@ A function that never returns cannot be caught here; an interrupt reaches `explo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gryadka.checking.explore import NO_LIMIT, Budget, Exhausted, Progress, Verdict, explore
+from gryadka.checking.limits import TimeUp, time_limit
 from gryadka.checking.model import Caspaxos, Label, Numbers
 from gryadka.checking.rules import Broken, Rules, Scope
 from gryadka.protocol.acceptor import (
@@ -23,7 +24,6 @@ from gryadka.protocol.acceptor import (
     Accepted,
     Ballot,
     Conflict,
-    Message,
     Prepare,
     Promise,
     Reply,
@@ -33,6 +33,9 @@ from gryadka.protocol.acceptor import (
 PrepareFunction = Callable[[State, Prepare], tuple[State, Reply]]
 AcceptFunction = Callable[[State, Accept], tuple[State, Reply]]
 ChooseFunction = Callable[[Sequence[Promise]], Promise]
+
+CALL_LIMIT_S = 1.0
+QUESTIONS_KEPT = 10_000
 
 SCOPES = (Scope(), Scope(ballots=3, cache=True, changes=(("append", "append"), ("append",))))
 """Enough to catch whatever the zoo knows of wrong acceptors and wrong choices: retries, and one round trip."""
@@ -52,21 +55,45 @@ class LearnersRules(Rules):
         self._prepare = prepare or super().prepare
         self._accept = accept or super().accept
         self._choose = choose or super().choose
+        self._said: dict[tuple[str, str], tuple[Callable[..., Any], tuple[Any, ...], str]] = {}
 
     def prepare(self, state: State, message: Prepare) -> tuple[State, Reply]:
         """Ask the learner's `prepare`."""
-        return _pair(_ask(self._prepare, state, message), "prepare", Promise, message, state)
+        answer = self._ask("prepare", self._prepare, state, message)
+        return _pair(answer, "prepare", Promise)
 
     def accept(self, state: State, message: Accept) -> tuple[State, Reply]:
         """Ask the learner's `accept`."""
-        return _pair(_ask(self._accept, state, message), "accept", Accepted, message, state)
+        answer = self._ask("accept", self._accept, state, message)
+        return _pair(answer, "accept", Accepted)
 
-    def choose(self, promises: Sequence[Promise]) -> Promise:
+    def choose(self, promises: Iterable[Promise]) -> Promise:
         """Ask the learner's `choose`."""
-        chosen = _ask(self._choose, list(promises))
+        promises = list(promises)
+        chosen = self._ask("choose", self._choose, promises)
         if not isinstance(chosen, Promise) or chosen not in promises:
             raise Broken(f"choose returned {chosen!r}, which is none of the promises it was given: {_told(promises)}")
         return chosen
+
+    def ask_again(self) -> str:
+        """Put every question once more, and say in a sentence where an answer has changed; "" if none has."""
+        for (role, _), (function, arguments, said) in self._said.items():
+            try:
+                now = repr(ask(function, *arguments))
+            except Broken as error:
+                return str(error)
+            if now != said:
+                return (
+                    f"{role} was asked the same once more, later, and said {now} after {said}: it keeps something "
+                    f"between its calls (it was given {_told(arguments)})"
+                )
+        return ""
+
+    def _ask(self, role: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        answer = ask(function, *arguments)
+        if len(self._said) < QUESTIONS_KEPT:
+            self._said.setdefault((role, repr(arguments)), (function, arguments, repr(answer)))
+        return answer
 
 
 class Explored(NamedTuple):
@@ -74,6 +101,11 @@ class Explored(NamedTuple):
 
     model: Caspaxos
     verdict: Verdict[Numbers, Label]
+
+    def ask_again(self) -> str:
+        """Say in a sentence which of the learner's answers would be another one now; "" if none would."""
+        rules = self.model.steps.rules
+        return rules.ask_again() if isinstance(rules, LearnersRules) else ""
 
 
 def explore_functions(
@@ -99,17 +131,30 @@ def explore_functions(
     return done
 
 
-def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
+def ask(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a learner's function twice, and return its answer. Raises `Broken`, with a sentence, and nothing else."""
     name = getattr(function, "__name__", "the function")
     given = _told(arguments)
     try:
-        first, second = function(*arguments), function(*arguments)
-        same = repr(first) == repr(second)
-    except Exception as error:
+        with time_limit(2 * CALL_LIMIT_S):
+            first, second = function(*arguments), function(*arguments)
+            same = repr(first) == repr(second)
+    except TimeUp:
+        raise Broken(f"{name} has not returned after {CALL_LIMIT_S:g} s: a loop without end? (given {given})") from None
+    except NotImplementedError as error:
+        raise Broken(f"{name} is still unfinished") from error
+    except (Exception, SystemExit) as error:
         hint = ""
         if isinstance(error, AttributeError) and "can't set attribute" in str(error):
             hint = "; nothing that it is given can be changed, so return a new one: state._replace(promised=...)"
         raise Broken(f"{name} raised {type(error).__name__}: {error}{hint} (it was given {given})") from error
+    for answer in (first, second):
+        if inspect.iscoroutine(answer):
+            answer.close()
+    if inspect.iscoroutine(first):
+        raise Broken(f"{name} is async; it has to be a plain function: def, not async def")
+    if inspect.isgenerator(first):
+        raise Broken(f"{name} uses yield; it has to return its answer")
     if _told(arguments) != given:
         raise Broken(f"{name} changed what it was given: {given} became {_told(arguments)}")
     if not same:
@@ -117,7 +162,7 @@ def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
     return first
 
 
-def _pair(answer: Any, name: str, yes: type[Promise | Accepted], message: Message, state: State) -> tuple[State, Reply]:
+def _pair(answer: Any, name: str, yes: type[Promise | Accepted]) -> tuple[State, Reply]:
     if type(answer) is not tuple or len(answer) != 2:  # a reply is a kind of tuple, too
         raise Broken(f"{name} returned {answer!r}; it has to return two things, the state and the reply")
     after, reply = answer

@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 
 from gryadka.errors import ConfigurationError, GryadkaError
 from gryadka.protocol import acceptor as protocol
+from gryadka.protocol import value
 from gryadka.protocol.acceptor import Accept, Ballot, Message, Prepare, Promise, Reply, State
 from gryadka.protocol.round import choose
 from gryadka.protocol.value import LINEAGE
@@ -202,11 +203,10 @@ class Rules:
         return longer, Outcome("applied", longer)
 
     def pack(self, history: History, lineage: Mapping[str, int], ballot: Ballot) -> str:
-        """Return what an accept stores: what `value.pack` returns, for lineages of any length."""
-        longer = {**lineage, str(ballot.proposer): ballot.counter}
-        latest = dict(sorted(longer.items(), key=lambda entry: entry[1])[-self.scope.lineage :])
-        text = json.dumps(history, separators=(",", ":")) if history else "null"
-        return f'{{"value":{text},"lineage":{json.dumps(latest)}}}'
+        """Return what an accept stores, with a lineage that names no more proposers than the scope says."""
+        if len(lineage) >= self.scope.lineage and str(ballot.proposer) not in lineage:
+            lineage = dict(list(lineage.items())[1:])  # the one with the lowest ballot makes room
+        return value.pack(value.encode(history or None), lineage, ballot)
 
     # -- the proposer: what to tell the caller --
 

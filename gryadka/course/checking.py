@@ -60,7 +60,9 @@ class Result:
             line, words = "dotted", f"<strong>✗ not yet:</strong> {escape(self.why)}"
             words += f"<br><small>what must hold: {escape(self.sentence)}</small>"
             run = "".join(f"<li>{escape(step)}</li>" for step in self.steps)
-            words += f"<ol>{run}</ol>" if run else ""
+            if run:
+                told = f"a run of {len(self.steps)} steps that shows it"
+                words += f"<details open><summary>{told}</summary><ol>{run}</ol></details>"
         return f'<div style="border-left: 4px {line} currentColor; padding: 2px 10px">{words}</div>'
 
 
@@ -118,3 +120,8 @@ def why(error: Exception) -> str:
         return str(error) or f"this is not so: {frame.line}"
     where = "" if frame.name == "<module>" else f"in {frame.name}, "
     return f"{where}line {frame.lineno}, `{frame.line}`: {type(error).__name__}: {error}"
+
+
+def show_line(sentence: str) -> None:
+    """Show a line beside a result."""
+    show(sentence, f"<div>{escape(sentence)}</div>")

@@ -11,10 +11,23 @@ out. Such a function takes the work and returns a `Finding`; it stands in a modu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from gryadka.course.checking import Checks, Result, why
+from gryadka.acceptors.servers import LocalCluster
+from gryadka.checking.learner import AcceptFunction, ChooseFunction, PrepareFunction
+from gryadka.checking.limits import quiet
+from gryadka.course import examine, invariants, lua, proposers, retries, schedules
+from gryadka.course.checking import Checks, Result, show_line, why
 from gryadka.course.finding import Finding
+from gryadka.course.invariants import MUTANTS, Invariant
+from gryadka.proposer import Proposer
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that a check has told of already. It goes on, so that the cells that wait do not run."""
+
+    def _render_traceback_(self) -> list[str]:
+        return ["The check was interrupted. The kernel can be used as before."]
 
 
 class LearnersChecks(Checks):
@@ -24,24 +37,72 @@ class LearnersChecks(Checks):
         super().__init__()
         self.finding = Finding()
 
-    def tell(self, sentence: str, examine: Callable[[], Finding]) -> None:
-        """Show what `examine` finds out about what `sentence` says. It raises nothing but an interrupt.
+    def tell(self, sentence: str, find: Callable[[], Finding]) -> None:
+        """Show what `find` finds out about what `sentence` says. It raises nothing but an interrupt.
 
-        What `examine` raises is told as a fault of the work: `Unfinished` and assertions as in a block.
+        What `find` raises is told as a fault of the work: `Unfinished` and assertions as in a block.
         """
         try:
-            found = examine()
+            with quiet() as printed:
+                found = find()
         except KeyboardInterrupt:
             self.show(sentence, Finding(why="it was interrupted"))
-            raise
+            raise Interrupted from None
         except Exception as error:
             found = Finding(why=why(error))
         self.show(sentence, found)
+        if printed.characters:
+            show_line(f"Your code printed {printed.characters:,} characters meanwhile; they are not shown.")
 
     def show(self, sentence: str, finding: Finding) -> None:
         """Remember a finding, and show it."""
         self.finding = finding
         self.record(Result(sentence, finding.holds, finding.why, finding.covered, finding.steps))
+
+    def acceptor(self, prepare: PrepareFunction | None = None, accept: AcceptFunction | None = None) -> None:
+        """Check an acceptor's two rules, in every schedule; the course's own stand in for what is left out."""
+        self.tell(
+            "the acceptor keeps its promises, and nothing that was acknowledged is lost, whatever the network does",
+            lambda: examine.acceptor(prepare, accept),
+        )
+
+    def choose(self, choose: ChooseFunction) -> None:
+        """Check the rule that picks, from a quorum's promises, the one that a change starts from."""
+        self.tell(
+            "each change starts from what was acknowledged last, whichever quorum answers",
+            lambda: examine.choose(choose),
+        )
+
+    def schedule(self, schedule: schedules.Plan) -> None:
+        """Check a schedule of lesson 01 (see `gryadka.checking.naive`)."""
+        self.tell("your schedule makes the register lose something", lambda: schedules.judge(schedule))
+
+    async def lua(self, script: str, cluster: LocalCluster) -> None:
+        """Check an `accept` written in Lua, on the first server of `cluster`, against the pure function."""
+        sentence = "the script answers and stores what the pure function does"
+        try:
+            found = await lua.examine(cluster, script)
+        except Exception as error:
+            found = Finding(why(error))
+        self.show(sentence, found)
+
+    def proposer(self, proposer: Callable[..., Proposer]) -> None:
+        """Check what makes a proposer, such as a subclass of `Proposer`, by the histories of its clients."""
+        self.tell(
+            "whatever clients see, the register did one change after the other, and each once",
+            lambda: proposers.examine(proposer),
+        )
+
+    def invariant(self, invariant: Invariant, mutants: Sequence[str] = MUTANTS) -> None:
+        """Check that a predicate holds in every state of the right protocol, and fails for each of `mutants`."""
+        self.tell(
+            "the invariant holds wherever the right protocol can get, and fails for each of the wrong ones",
+            lambda: invariants.examine(invariant, mutants),
+        )
+
+    def retry(self, deposit: retries.Deposit) -> None:
+        """Check a retry loop of lesson 05 (see `gryadka.course.retries`)."""
+        self.tell("whatever the network does, each deposit is in the box once", lambda: retries.judge(deposit))
 
 
 check = LearnersChecks()

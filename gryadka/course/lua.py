@@ -1,8 +1,6 @@
 """Runs a learner's `accept`, written in Lua, on a server, beside the pure function that it has to equal.
 
-cases = accept_cases("lower")
-for case, end in zip(cases, await run_accept(cluster, text, cases)):
-    assert end == accept(*case), explain(case, end)
+print(await examine(cluster, text))
 """
 
 from __future__ import annotations
@@ -11,17 +9,25 @@ import asyncio
 from collections.abc import Sequence
 from itertools import count
 
-from gryadka.acceptors.redis import script
+from gryadka.acceptors import Acceptor
+from gryadka.acceptors.redis import RedisAcceptor, script
 from gryadka.acceptors.servers import LocalCluster
+from gryadka.acceptors.wire import Wire
+from gryadka.checking.explain import listed
 from gryadka.course.checking import Unfinished
-from gryadka.errors import AcceptorError
+from gryadka.course.finding import Finding
+from gryadka.errors import AcceptorError, ConfigurationError
 from gryadka.protocol.acceptor import MAX_COUNTER, ZERO, Accept, Ballot, Prepare, Reply, State, accept
+from gryadka.trace import Event
 
 Case = tuple[State, Accept]
 End = tuple[State, Reply]
 
 # Chosen so that an order of texts differs from the order of numbers: "10:1" < "9:2", "2:10" < "2:9".
 _BALLOTS = [ZERO, Ballot(2, 9), Ballot(2, 10), Ballot(9, 2), Ballot(10, 1), Ballot(MAX_COUNTER, 1)]
+
+HOW = ("lower", "equal", "higher")
+STOP_S = 15.0  # a busy server listens to SCRIPT KILL after five seconds
 
 _runs = count()
 
@@ -40,6 +46,36 @@ def accept_cases(how: str) -> list[Case]:
     return cases
 
 
+async def examine(cluster: LocalCluster, lua: str) -> Finding:
+    """Compare the learner's `accept` with the pure function, on all cases, on the first server of `cluster`.
+
+    A script without end is stopped, on a server that is a process of its own; inside this process, with fakeredis,
+    nothing can stop it.
+    """
+    if not isinstance(lua, str):
+        return Finding(f"the script is {lua!r}; it has to be a text")
+    counts = []
+    for how in HOW:
+        cases = accept_cases(how)
+        try:
+            ends = await run_accept(cluster, lua, cases)
+        except (AssertionError, Unfinished) as error:
+            return Finding(f"{error} is still unfinished" if isinstance(error, Unfinished) else str(error))
+        for case, end in zip(cases, ends, strict=True):
+            if end != accept(*case):
+                return Finding(explain(case, end), events=_events(cluster.names[0], case, end))
+        counts.append(f"{len(cases)} of {how}")
+    return Finding(covered=f"all cases, {listed(counts)} ballots, on {cluster.description}")
+
+
+def _events(name: str, case: Case, end: End) -> tuple[Event, ...]:
+    (before, message), (after, reply) = case, end
+    return (
+        Event("state", 0.0, name, key="register", state=before),
+        Event("state", 1.0, name, key="register", message=message, reply=reply, state=after),
+    )
+
+
 async def run_accept(cluster: LocalCluster, lua: str, cases: Sequence[Case]) -> list[End]:
     """Return how each case ends, state and reply, on the first server of `cluster`, with `lua` as its accept.
 
@@ -55,6 +91,9 @@ async def run_accept(cluster: LocalCluster, lua: str, cases: Sequence[Case]) -> 
         try:
             answers = await theirs.send([(key, message) for key, (_, message) in zip(keys, cases, strict=True)])
         except AcceptorError as error:
+            if "in time" in error.reason:
+                stopped = await _stop_script(cluster, ours)
+                raise AssertionError(f"the script does not end: a loop without end? {stopped}") from error
             raise AssertionError(f"the server could not run the script: {error.reason}") from error
         replies = [_checked(answer) for answer in answers]
         states = await asyncio.gather(*map(ours.read, keys))
@@ -62,6 +101,24 @@ async def run_accept(cluster: LocalCluster, lua: str, cases: Sequence[Case]) -> 
         await ours.close()
         await theirs.close()
     return list(zip(states, replies, strict=True))
+
+
+async def _stop_script(cluster: LocalCluster, acceptor: Acceptor) -> str:
+    # A script that has not written yet can be stopped; one that has, only together with its server.
+    assert isinstance(acceptor, RedisAcceptor)
+    wire = await Wire.over(acceptor.name, acceptor.connect(), STOP_S)
+    try:
+        await wire.call("SCRIPT", "KILL")
+    except AcceptorError:
+        try:
+            await cluster.kill(0)
+            await cluster.restart(0)
+        except ConfigurationError:
+            return "The server still runs it, and has to be restarted by hand."
+        return "It had written already, so its server was killed, and started again."
+    finally:
+        await wire.close()
+    return "It was stopped."
 
 
 def _leading_to(state: State) -> Prepare | Accept:

@@ -82,7 +82,7 @@ def campaign(
     """Run every scenario with every seed, and return one tally a scenario.
 
     `jobs` is the number of processes, -1 for one a core. `progress` is called after each run, in the order of
-    seeds. Raises what `simulate` raises. With a `choose` of your own, use no backend of threads: see `simulate`.
+    seeds. Raises what `simulate` raises.
     """
     seeds = list(seeds)
     tallies = []

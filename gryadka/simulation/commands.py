@@ -42,10 +42,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, one run each.")] = 1,
     jobs: Annotated[int, typer.Option(min=-1, help="How many processes; -1 for one a core.")] = 1,
-    save: Annotated[
-        Path | None,
-        typer.Option(help="Write a run to this file: the first with a violation, made short, or the first."),
-    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Save a run: the first violation, shortened, or the first.")] = None,
     names: Annotated[
         bool, typer.Option("--list", callback=_print_names, is_eager=True, help="Print the scenarios' names, and end.")
     ] = False,
@@ -63,8 +60,7 @@ def simulate(
     from gryadka.simulation.scenarios import SCENARIOS
 
     chosen = list(SCENARIOS) if scenario == "all" else [scenario]
-    bar = tqdm(total=len(chosen) * seeds, unit="run", disable=None, leave=False)
-    with bar:
+    with tqdm(total=len(chosen) * seeds, unit="run", disable=None, leave=False) as bar:
 
         def progress(tally: Tally) -> None:
             bar.set_description(tally.scenario.name, refresh=False)

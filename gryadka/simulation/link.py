@@ -21,7 +21,8 @@ from typing import Unpack
 
 from gryadka import trace
 from gryadka.errors import ConfigurationError
-from gryadka.simulation import record
+from gryadka.protocol.acceptor import accept, prepare
+from gryadka.simulation import manual, record
 from gryadka.simulation.run import Result, RuleOptions, simulate
 from gryadka.simulation.scenarios import SCENARIOS
 from gryadka.trace import Trace
@@ -49,6 +50,12 @@ def link(result: Result, **rules: Unpack[RuleOptions]) -> str:
 def rebuild(link: str, **rules: Unpack[RuleOptions]) -> Trace:
     """Make the run of a link again, and return its trace. Raises `ValueError` for any other text."""
     link = link.strip()
+    if link.startswith(manual.LINK):
+        cluster = manual.from_link(link, prepare=rules.get("prepare", prepare), accept=rules.get("accept", accept))
+        try:
+            return cluster.trace
+        finally:
+            cluster.close()
     if not link.startswith(RUN):
         return Trace.from_link(link)
     name, colon, rest = link.removeprefix(RUN).partition(":")

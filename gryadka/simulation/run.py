@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from gryadka import trace
 from gryadka.acceptors.memory import AcceptRule, MemoryAcceptor, PrepareRule
@@ -29,10 +28,9 @@ from gryadka.checking.history import History, Outcome, Recorder, Refusal
 from gryadka.checking.linearizability import Budget, Verdict, Violation
 from gryadka.errors import ConfigurationError
 from gryadka.proposer import Proposer
-from gryadka.protocol import round as rounds
 from gryadka.protocol.acceptor import Promise, accept, prepare
 from gryadka.protocol.configuration import Configuration, Quorum
-from gryadka.protocol.round import choose
+from gryadka.protocol.round import Round, choose
 from gryadka.simulation import plan
 from gryadka.simulation.clients import Client, Seat, judge
 from gryadka.simulation.loop import run
@@ -44,7 +42,7 @@ from gryadka.trace import Event, Kind
 MAX_STEPS = 2_000_000
 BUDGET = Budget(max_steps=200_000)
 
-ChooseRule = Callable[[Iterable[Promise]], Promise]
+ChooseRule = Callable[[Sequence[Promise]], Promise]
 
 
 @dataclass(frozen=True)
@@ -136,8 +134,7 @@ def simulate(
 ) -> Result:
     """Run a scenario, and judge what its clients saw.
 
-    `rules` are any of the fields of `Rules`: `prepare`, `accept`, `choose`, `proposer`. While a `choose` of your
-    own is at work, no other thread may run proposers.
+    `rules` are any of the fields of `Rules`: `prepare`, `accept`, `choose`, `proposer`.
 
     With `choices` nothing is drawn from the seed but the proposers' pauses. Without `record` there is no
     trace, the run is about twice as fast, and its history is the same.
@@ -149,36 +146,35 @@ def simulate(
     wanted = Rules(**rules)
     events: list[Event] = []
     world = _World(scenario, seed, wanted, choices, events.append if record else None)
-    with _choosing(wanted.choose, world.errors):
-        virtual_s = run(world.run(), max_steps=MAX_STEPS)
+    virtual_s = run(world.run(), max_steps=MAX_STEPS)
     history = world.recorder.history()
     verdict = judge(history, world.choices.models, budget)
     return Result(scenario, seed, verdict, history, tuple(events), world.met(), virtual_s, wanted.replaced)
 
 
-@contextmanager
-def _choosing(rule: ChooseRule, errors: list[Exception]) -> Iterator[None]:
-    # Rounds look `choose` up in their module. A proposer would take an exception for one of its own.
-    def choosing(promises: Iterable[Promise]) -> Promise:
+class _Picking(Round):
+    """A prepared round in which `rule` picks among the promises."""
+
+    def __init__(self, round: Round, rule: ChooseRule) -> None:
+        super().__init__(round.configuration, round.ballot)
+        self.message, self.granted, self.refused = round.message, round.granted, round.refused
+        self.rule = rule
+
+    def current(self) -> Promise:
+        return self.rule([promise for promise in self.granted.values() if isinstance(promise, Promise)])
+
+
+def _let_pick(rule: ChooseRule, proposer: Proposer) -> None:
+    propose = proposer._proposal
+
+    def proposal(round: Round, *rest: Any) -> Any:
         try:
-            return rule(promises)
-        except Exception as error:
-            errors.append(error)
+            return propose(_Picking(round, rule), *rest)
+        except Exception as error:  # the proposer would take it for a failed round
+            asyncio.get_running_loop().call_exception_handler({"message": "choose", "exception": error})
             raise
 
-    own = rounds.choose
-    if rule is not own:
-        rounds.choose = choosing
-    try:
-        yield
-    except BaseException:
-        if errors:
-            raise errors[0] from None
-        raise
-    finally:
-        rounds.choose = own
-    if errors:
-        raise errors[0]
+    proposer._proposal = proposal  # type: ignore[method-assign, assignment]
 
 
 class _World:
@@ -197,7 +193,6 @@ class _World:
             self.choices = choices
             self._faults = iter(choices.faults)
             self._fates = plan.written_fates(scenario, choices.fates)
-        self.errors: list[Exception] = []
         self._met: list[Fault] = []
         self._proposers = 0
 
@@ -250,6 +245,8 @@ class _World:
             id=number,
             observe=self.observe,
         )
+        if self.rules.choose is not choose:
+            _let_pick(self.rules.choose, proposer)
         return Seat(proposer)
 
     # -- faults ------------------------------------------------------------------------------------------

@@ -6,20 +6,41 @@ to each view; how frames are shown, to `player`.
 Frames of one view differ in little from one to the next. So a view draws one shape a line, in lines that do not
 change while the shape stays as it is, and `pack` sends every different line only once:
 
-    >>> pack([Frame("<svg>\\n<a/>\\n</svg>", "one"), Frame("<svg>\\n<a/>\\n<b/>\\n</svg>", "two")])
-    {'lines': ['<svg>', '<a/>', '</svg>', 'one', '<b/>', 'two'], 'frames': [[[0, 1, 2], [3]], [[0, 1, 4, 2], [5]]]}
+    >>> packed = pack([Frame("<svg>\\n<a/>\\n</svg>", "one"), Frame("<svg>\\n<a/>\\n<b/>\\n</svg>", "two")])
+    >>> packed["lines"]
+    ['<svg>', '<a/>', '</svg>', 'one', '<b/>', 'two']
+    >>> packed["frames"]
+    [[[0, 1, 2], [3], []], [[0, 1, 4, 2], [5], []]]
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol, TypedDict
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Something that can be done at a frame: `act` is what Python is told.
+
+    `thing` names what it is done to, `label` what is done. Choices stand in a list, by `section` and thing. `on` is
+    the `data-key` of the thing in the picture: a click on it does its first choice. `key` does this one while the
+    thing has the focus, and at any time if no other choice has the same key.
+    """
+
+    act: str
+    section: str
+    thing: str
+    label: str
+    on: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture and its words.
+    """One picture, its words, and what can be chosen there.
 
     `svg` is a whole `<svg>` element with `<title>` and `<desc>`, one shape a line; see `gryadka.views.svg.drawn`.
     A shape that moves, or that can be clicked, is a `<g>` with a `data-key` that no other shape of the frame has:
@@ -30,6 +51,7 @@ class Frame:
 
     svg: str
     words: str
+    choices: tuple[Choice, ...] = ()
 
     @property
     def announced(self) -> str:
@@ -64,7 +86,8 @@ class Frames(list[Frame]):
 
 
 class Packed(TypedDict):
-    """Frames as JSON: every different line once; a frame is the numbers of its picture's lines and its words'."""
+    """Frames as JSON: every different line once. A frame is the numbers of the lines of its picture, of its words,
+    and of its choices (each is a line of JSON)."""
 
     lines: list[str]
     frames: list[list[list[int]]]
@@ -80,16 +103,19 @@ class Packer:
         """Return these frames, and only those lines that no frame had before."""
         new: list[str] = []
 
-        def numbered(text: str) -> list[int]:
+        def numbered(lines: Iterable[str]) -> list[int]:
             numbers = []
-            for line in text.split("\n"):
+            for line in lines:
                 if line not in self._numbers:
                     self._numbers[line] = len(self._numbers)
                     new.append(line)
                 numbers.append(self._numbers[line])
             return numbers
 
-        packed = [[numbered(frame.svg), numbered(frame.words)] for frame in frames]
+        packed = []
+        for frame in frames:
+            choices = (json.dumps(asdict(choice)) for choice in frame.choices)
+            packed.append([numbered(frame.svg.split("\n")), numbered(frame.words.split("\n")), numbered(choices)])
         return Packed(lines=new, frames=packed)
 
 

@@ -85,7 +85,7 @@ def drawn(title: str, text: str, shapes: Iterable[str], height: float, *, width:
         f'width="100%" style="{_FONT}" fill="none" stroke="currentColor" stroke-width="1.3">',
         f"<style>{STYLE}</style>",
         f"<title>{words(title)}</title>",
-        f"<desc>{words(text)}</desc>",
+        f"<desc>\n{words(text)}\n</desc>",  # its lines are then the same as those of the frame's words
     ]
     return "\n".join([*lines, *shapes, "</svg>"])
 

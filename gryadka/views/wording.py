@@ -53,6 +53,19 @@ def message(message: Message) -> str:
     return f"accept {ballot(message.ballot)} {value(message.value)}{promise}"
 
 
+def wish(message: Message) -> str:
+    """Say what a message asks for: "promise 1:7", "accept "hello" at 1:7, and to promise 2:7 next"."""
+    if isinstance(message, Prepare):
+        return f"promise {ballot(message.ballot)}"
+    promise = "" if message.promise == message.ballot else f", and to promise {ballot(message.promise)} next"
+    return f"accept {value(message.value)} at {ballot(message.ballot)}{promise}"
+
+
+def short(message: Message) -> str:
+    """Name a message by its kind and ballot alone."""
+    return f"{type(message).__name__.lower()} {ballot(message.ballot)}"
+
+
 def reply(reply: Reply) -> str:
     """Name a reply in a few words: "promise (none)", "accepted", "conflict 4:17"."""
     if isinstance(reply, Conflict):
@@ -60,6 +73,28 @@ def reply(reply: Reply) -> str:
     if isinstance(reply, Promise):
         return f"promise ({value(reply.value)})"
     return "accepted"
+
+
+FAULTS = {
+    "crashed": "crashes",
+    "restarted": "is back",
+    "paused": "stands still",
+    "resumed": "goes on",
+    "partitioned": "cut",
+    "healed": "open again",
+}
+"""What is said of a node, or of a way, that this happens to."""
+
+_OUTCOMES = {
+    "ChangeRejected": "refused by the change function",
+    "NotApplied": "not applied, and it never will be",
+    "OutcomeUnknown": "outcome unknown, perhaps applied",
+}
+
+
+def outcome(note: str | None) -> str:
+    """Say how a change ended, from the note of its last event."""
+    return _OUTCOMES.get(note or "", note or "")
 
 
 def node(name: str) -> str:

@@ -1,0 +1,394 @@
+// Shows a sequence of frames: plays, steps and scrubs them, and sends choices back to Python where there is one.
+//
+// What may live here: the browser's half of `player.py`. It knows nothing of what is drawn. A frame is a picture
+// (SVG, a shape a line), its words, and what can be chosen there; `frames.py` describes the form. The same module
+// serves JupyterLab, as a widget, and a saved page, which calls `mount` itself.
+
+const SPEEDS = [0.5, 1, 2, 5, 10, 30];
+const MOVE_MS = 300;
+const PATIENCE_MS = 3000;
+const SILENT = "No answer from Python yet. It is busy, or it was restarted: then run the cell again. " +
+  "What you see may be out of date.";
+
+const KEYS = [
+  ["→  ←", "one step on, one step back"],
+  ["space", "play, or stand still (in the demonstration: one step on)"],
+  ["home  end", "to the first frame, to the last"],
+  ["page up, page down", "ten steps back, ten on"],
+  ["+  -", "faster, slower"],
+  ["w", "show the picture in words"],
+  ["d", "demonstration: large, without controls (escape leaves it)"],
+  ["?", "show or hide this list"],
+];
+
+const CSS = `
+.gryadka-player { color: var(--jp-content-font-color1, #1b1f24); background: var(--jp-layout-color0, #fff);
+  font: 14px/1.45 system-ui, sans-serif; max-width: 1000px; padding: 4px; container-type: inline-size }
+.gryadka-player:focus, .gryadka-player :focus-visible {
+  outline: 3px solid var(--jp-brand-color1, #1769aa); outline-offset: 1px }
+.gryadka-player svg { display: block; width: 100%; height: auto }
+.gryadka-player [data-act] { cursor: pointer }
+.gryadka-player .said { min-height: 2.9em; margin: 6px 4px; font-size: 15px }
+.gryadka-player .bar, .gryadka-player .row { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin: 4px }
+.gryadka-player .bar input { flex: 1 1 160px; min-width: 120px }
+.gryadka-player button, .gryadka-player select { font: inherit; color: inherit; background: transparent; min-height: 30px;
+  border: 1px solid currentColor; border-radius: 6px; padding: 2px 10px; cursor: pointer }
+.gryadka-player select option { color: #1b1f24; background: #fff }
+.gryadka-player button:disabled { opacity: 0.45; cursor: default }
+.gryadka-player button[aria-pressed=true] { border-width: 3px }
+.gryadka-player pre { white-space: pre-wrap; font: inherit; margin: 4px }
+.gryadka-player .help, .gryadka-player .choices details { border: 1px solid currentColor; border-radius: 6px; margin: 6px 4px;
+  padding: 4px 10px }
+.gryadka-player .help dt { font-weight: bold; float: none; width: auto; display: block }
+.gryadka-player .help dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 4px }
+.gryadka-player .help dd { margin: 0 }
+.gryadka-player .thing { flex: 0 1 16em }
+.gryadka-player .trouble { border: 2px dashed currentColor; padding: 6px 10px; margin: 6px 4px }
+.gryadka-player[data-demo=true] { max-width: none; display: flex; flex-direction: column; justify-content: center }
+.gryadka-player[data-demo=true] .said { font-size: clamp(20px, 3.4cqw, 40px); line-height: 1.25 }
+.gryadka-player[data-demo=true] :is(.bar, .more, .choices) { display: none }
+.gryadka-player[data-demo=true]:fullscreen svg { max-height: 76vh }
+.gryadka-player [hidden] { display: none }
+`;
+
+// -- frames ------------------------------------------------------------------------------------------------
+
+export class Store {
+  // What came from Python: every different line once, and frames as numbers of lines.
+  constructor(packed) {
+    this.lines = [];
+    this.frames = [];
+    this.add(packed, 0);
+  }
+  add({ lines, frames }, from) {
+    this.lines.push(...lines);
+    this.frames.length = from;
+    this.frames.push(...frames);
+  }
+  get(number) {
+    const text = (numbers) => numbers.map((line) => this.lines[line]);
+    const [svg, words, choices] = this.frames[number];
+    return { svg: text(svg).join("\n"), words: text(words), choices: text(choices).map((line) => JSON.parse(line)) };
+  }
+}
+
+// -- the picture in place ------------------------------------------------------------------------------------
+
+const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+function patch(old, now, smooth) {
+  // Makes `old` the same as `now`. What has a data-key stays the same element, so it can move and keep the focus.
+  const kept = new Map([...old.children].filter((part) => part.dataset.key).map((part) => [part.dataset.key, part]));
+  const wanted = [...now.children].map((part) => {
+    const same = kept.get(part.dataset.key);
+    if (!same) {
+      if (smooth && part.dataset.key) part.animate([{ opacity: 0 }, { opacity: 1 }], MOVE_MS);
+      return part;
+    }
+    const from = same.getAttribute("transform"), to = part.getAttribute("transform");
+    for (const { name, value } of part.attributes) same.setAttribute(name, value);
+    if (same.innerHTML !== part.innerHTML) same.replaceChildren(...part.childNodes);
+    if (smooth && from !== to) same.animate([{ transform: css(from) }, { transform: css(to) }], MOVE_MS);
+    return same;
+  });
+  for (const { name, value } of now.attributes) old.setAttribute(name, value);
+  const stay = new Set(wanted);
+  for (const part of [...old.children]) if (!stay.has(part)) part.remove();
+  wanted.forEach((part, place) => {
+    if (old.children[place] !== part) old.insertBefore(part, old.children[place] ?? null);
+  });
+}
+const css = (transform) => `translate(${/\(([^ ]+) ([^)]+)\)/.exec(transform).slice(1).join("px, ")}px)`;
+
+function parsed(svg) {
+  return document.importNode(new DOMParser().parseFromString(svg, "image/svg+xml").documentElement, true);
+}
+
+// -- small parts ---------------------------------------------------------------------------------------------
+
+function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+const button = (id, label, title, onclick) => element("button", { type: "button", "data-testid": id, title,
+  "aria-label": title, onclick }, label);
+
+// -- the player ----------------------------------------------------------------------------------------------
+
+class Player {
+  constructor(root, store, { title, at = 0, demo = false, speed = 2, live = false, onAt, send }) {
+    Object.assign(this, { root, store, live, speed, onAt, send, at, playing: null, waiting: new Map(), asked: 0 });
+    root.classList.add("gryadka-player");
+    // JupyterLab's own shortcuts would take the keys.
+    const marks = { tabindex: 0, role: "group", "aria-label": title, "data-testid": "player",
+      "data-lm-suppress-shortcuts": "true", "data-demo": demo };
+    for (const [name, value] of Object.entries(marks)) root.setAttribute(name, value);
+    root.replaceChildren(element("style", {}, CSS), ...this.parts());
+    root.addEventListener("keydown", (event) => this.key(event));
+    this.picture.addEventListener("click", (event) => this.clicked(event));
+    this.leaving = () => { if (!document.fullscreenElement) this.demonstrate(false); };
+    document.addEventListener("fullscreenchange", this.leaving);
+    this.show(this.at, false);
+  }
+
+  parts() {
+    const bar = [
+      button("first", "|◀", "To the first frame", () => this.go(0)),
+      button("back", "◀", "One step back", () => this.go(this.at - 1)),
+      this.playButton = button("play", "Play", "Play, or stand still", () => this.play(!this.playing)),
+      button("on", "▶", "One step on", () => this.go(this.at + 1)),
+      button("last", "▶|", "To the last frame", () => this.go(this.last)),
+      this.slider = element("input", { type: "range", min: 0, "aria-label": "Frame", "data-testid": "slider",
+        oninput: (event) => this.go(Number(event.target.value), false) }),
+      this.place = element("span", { "data-testid": "place" }),
+      this.pace = element("select", { "aria-label": "Frames per second", "data-testid": "speed",
+        onchange: (event) => { this.speed = Number(event.target.value); } },
+        ...SPEEDS.map((speed) => element("option", { value: speed }, `${speed} a second`))),
+      button("demo", "Large", "Demonstration: large, without controls", () => this.demonstrate(true)),
+      button("help", "?", "Keys", () => this.toggle(this.help)),
+    ];
+    this.picture = element("div", { class: "picture" });
+    this.said = element("p", { class: "said", "aria-live": "polite", "data-testid": "said" });
+    this.trouble = element("p", { class: "trouble", role: "alert", "data-testid": "trouble", hidden: "" });
+    this.choices = element("div", { class: "choices", "data-testid": "choices" });
+    this.words = element("pre", { "data-testid": "words" });
+    this.more = element("details", { class: "more" }, element("summary", {}, "The picture in words"), this.words);
+    this.help = element("div", { class: "help", "data-testid": "keys", hidden: "" });
+    this.pace.value = this.speed;
+    return [this.picture, this.said, this.trouble, element("div", { class: "bar" }, ...bar), this.choices, this.help,
+      this.more];
+  }
+
+  get last() { return this.store.frames.length - 1; }
+
+  // -- frames
+
+  go(number, smooth = true) {
+    number = Math.max(0, Math.min(number, this.last));
+    if (number === this.at) return;
+    this.show(number, smooth && Math.abs(number - this.at) === 1 && !(this.playing && this.speed > 3));
+    this.onAt?.(number);
+  }
+
+  show(number, smooth) {
+    this.at = number = Math.max(0, Math.min(number, this.last));
+    const frame = this.store.get(number), now = parsed(frame.svg), old = this.picture.firstElementChild;
+    this.offer(now, frame.choices);
+    if (old) patch(old, now, smooth && !calm());
+    else this.picture.append(now);
+    // Whoever listens cannot follow ten sentences a second.
+    this.said.setAttribute("aria-live", this.playing && this.speed > 1 ? "off" : "polite");
+    this.said.textContent = frame.words[0];
+    this.words.textContent = frame.words.join("\n");
+    this.slider.max = this.last;
+    this.slider.value = number;
+    this.slider.setAttribute("aria-valuetext", `${number} of ${this.last}: ${frame.words[0]}`);
+    this.place.textContent = `${number} / ${this.last}`;
+    this.root.dataset.at = number;
+  }
+
+  play(on) {
+    cancelAnimationFrame(this.playing);
+    this.playing = null;
+    if (on && this.last > 0) {
+      if (this.at === this.last) this.go(0, false);
+      let before = performance.now();
+      const tick = (time) => {
+        const steps = Math.floor(((time - before) * this.speed) / 1000);
+        if (steps > 0) {
+          before += (steps * 1000) / this.speed;
+          this.go(this.at + steps);
+        }
+        if (this.at < this.last) this.playing = requestAnimationFrame(tick);
+        else this.play(false);
+      };
+      this.playing = requestAnimationFrame(tick);
+    }
+    this.playButton.textContent = this.playing ? "Pause" : "Play";
+  }
+
+  setSpeed(speed) { this.pace.value = this.speed = speed; }
+
+  // -- choices: what Python can be asked to do at this frame
+
+  offer(svg, choices) {
+    this.now = choices = this.send ? choices : [];
+    for (const choice of [...choices].reverse()) {  // the first choice of a thing is what a click does
+      const thing = choice.on && svg.querySelector(`[data-key="${CSS_escape(choice.on)}"]`);
+      if (!thing) continue;
+      const label = `${choice.thing}: ${choice.label}`;
+      for (const [name, value] of Object.entries({ "data-act": choice.act, "data-testid": choice.on, role: "button",
+        tabindex: 0, "aria-label": label })) thing.setAttribute(name, value);
+    }
+    if (choices.length) svg.setAttribute("role", "group");
+    this.list(choices);
+  }
+
+  list(choices) {
+    const told = JSON.stringify(choices);
+    if (told === this.listed) return;  // a button that is pressed twice must still be there
+    this.listed = told;
+    const focus = document.activeElement?.closest?.(".choices") === this.choices && document.activeElement.dataset.testid;
+    const open = new Map([...this.choices.children].map((part) => [part.dataset.section, part.open]));
+    const sections = new Map();
+    for (const choice of choices) {
+      const rows = sections.get(choice.section) ?? sections.set(choice.section, new Map()).get(choice.section);
+      rows.set(choice.on + choice.thing, [...(rows.get(choice.on + choice.thing) ?? []), choice]);
+    }
+    this.rows = [...(sections.values().next().value?.values() ?? [])];
+    this.choices.replaceChildren(...[...sections].map(([name, rows], place) => {
+      const part = element("details", { "data-section": name }, element("summary", {}, name),
+        ...[...rows.values()].map((several) => this.row(several)));
+      part.open = open.get(name) ?? place < 2;
+      return part;
+    }));
+    if (focus) (this.choices.querySelector(`[data-testid="${CSS_escape(focus)}"]`) ?? this.root).focus();
+  }
+
+  row(several) {
+    const number = this.rows.indexOf(several) + 1, { thing } = several[0];
+    const name = number ? `${number}. ${thing}` : thing;
+    return element("div", { class: "row" }, element("span", { class: "thing" }, name), ...several.map((choice) =>
+      button(choice.act, choice.label, `${thing}: ${choice.label}${choice.key ? ` (key ${choice.key})` : ""}`,
+        () => this.act(choice.act))));
+  }
+
+  clicked(event) {
+    const act = event.target.closest("[data-act]")?.dataset.act;
+    if (act) this.act(act);
+  }
+
+  act(act) {
+    if (!this.send) return;
+    const id = ++this.asked;
+    this.waiting.set(id, setTimeout(() => this.complain(SILENT), PATIENCE_MS));
+    this.send({ act, at: this.at, id });
+  }
+
+  answered({ done, trouble }) {
+    clearTimeout(this.waiting.get(done));
+    if (this.waiting.delete(done)) this.complain(trouble ?? "");
+  }
+
+  complain(text) { this.trouble.hidden = !(this.trouble.textContent = text); }
+
+  // -- keys
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("select")) return;
+    const pressing = event.target.closest("button, summary") && [" ", "Enter"].includes(event.key);
+    const action = pressing ? null : this.chosenBy(event) ?? this.actions()[event.key];
+    if (!action) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  }
+
+  chosenBy({ key, target }) {
+    // A thing in the picture answers to enter and to the keys of its choices. A key that is one choice's alone
+    // holds everywhere, and digits stand for the rows of the first section.
+    const on = target.closest("[data-act]")?.dataset.key;
+    const mine = this.now.filter((choice) => on && choice.on === on);
+    const same = this.now.filter((choice) => choice.key === key);
+    const chosen = (mine.length && [" ", "Enter"].includes(key) && mine[0])
+      || mine.find((choice) => choice.key === key) || (same.length === 1 && same[0])
+      || (/^[1-9]$/.test(key) && this.rows[Number(key) - 1]?.[0]);
+    return chosen && (() => this.act(chosen.act));
+  }
+
+  actions() {
+    const demo = this.root.dataset.demo === "true";
+    const faster = (by) => () => this.setSpeed(SPEEDS[Math.max(0, Math.min(SPEEDS.indexOf(this.speed) + by,
+      SPEEDS.length - 1))]);
+    return {
+      ArrowRight: () => this.go(this.at + 1), ArrowLeft: () => this.go(this.at - 1),
+      " ": () => (demo ? this.go(this.at + 1) : this.play(!this.playing)),
+      Home: () => this.go(0), End: () => this.go(this.last),
+      PageDown: () => this.go(this.at + 10), PageUp: () => this.go(this.at - 10),
+      "+": faster(1), "-": faster(-1),
+      w: () => { this.more.open = !this.more.open; },
+      d: () => this.demonstrate(!demo),
+      "?": () => this.toggle(this.help),
+      Escape: () => { this.help.hidden = true; this.demonstrate(false); },
+    };
+  }
+
+  toggle(part) {
+    part.hidden = !part.hidden;
+    const own = new Map(this.now.filter((choice) => choice.key).map((choice) => [`${choice.key} ${choice.label}`,
+      [choice.key, `${choice.label} (${choice.section.toLowerCase()}; where several can be meant, tab to one first)`]]));
+    if (this.now.length) own.set("digits", ["1 … 9", "the first choice of that line of the list below the picture"]);
+    this.help.replaceChildren(element("dl", {}, ...[...KEYS, ...own.values()].flatMap(([keys, what]) => [
+      element("dt", {}, keys), element("dd", {}, what)])));
+  }
+
+  demonstrate(on) {
+    if (on === (this.root.dataset.demo === "true")) return;
+    this.root.dataset.demo = on;
+    if (on) this.root.requestFullscreen?.().catch(() => {});
+    else if (document.fullscreenElement === this.root) document.exitFullscreen();
+    this.root.focus();
+  }
+
+  close() {
+    this.play(false);
+    document.removeEventListener("fullscreenchange", this.leaving);
+    for (const timer of this.waiting.values()) clearTimeout(timer);
+  }
+}
+
+const CSS_escape = (text) => window.CSS.escape(text);
+
+export function mount(root, options) {
+  return new Player(root, options.store ?? new Store(options.packed), options);
+}
+
+// -- as a widget ---------------------------------------------------------------------------------------------
+
+function gone(model) {
+  // JupyterLab complains for each message to a kernel that has ended. Other places do not tell.
+  const manager = model.widget_manager;
+  if (!manager || !("kernel" in manager)) return false;
+  return !manager.kernel || manager.kernel.isDisposed || ["dead", "terminating"].includes(manager.kernel.status);
+}
+
+export default () => {
+  let store;
+  return {
+    initialize({ model }) {
+      store = new Store(model.get("packed"));
+      // One store for all views of a model: each message changes it once, before any view hears of it.
+      model.on("msg:custom", (message) => { if (message.frames) store.add(message, message.from); });
+    },
+    render({ model, el }) {
+      const root = element("div");
+      el.append(root);
+      const onAt = (at) => {
+        model.set("at", at);
+        if (!gone(model)) model.save_changes();
+      };
+      const send = (message) => { if (!gone(model)) model.send(message); };
+      const options = { title: model.get("title"), demo: model.get("demo"), speed: model.get("speed"), at: model.get("at") };
+      const player = mount(root, { ...options, store, onAt, send });
+      const heard = (message) => {
+        if (message.frames) player.show(message.at ?? player.at, true);
+        if (message.frames && message.at !== undefined) onAt(message.at);
+        player.answered(message);
+      };
+      const moved = () => { if (model.get("at") !== player.at) player.show(model.get("at"), true); };
+      model.on("msg:custom", heard);
+      model.on("change:at", moved);
+      return () => {
+        model.off("msg:custom", heard);
+        model.off("change:at", moved);
+        player.close();
+      };
+    },
+  };
+};

@@ -1,0 +1,179 @@
+"""Lesson 05's judge: right loops pass, each plausible wrong one is told what it did, and a night is repeatable."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gryadka.checking.limits import TimeUp
+from gryadka.course import retries
+from gryadka.course.checking import Unfinished
+from gryadka.errors import ChangeRejected, NotApplied, OutcomeUnknown
+from gryadka.proposer import Proposer
+from gryadka.simulation.scenarios import Scenario
+
+ALONE, PAIR, OUTAGES = retries.NIGHTS
+FAILED = (NotApplied, OutcomeUnknown)
+
+
+def plain(amount: int) -> Any:
+    return lambda box: {"balance": (box or {"balance": 0})["balance"] + amount}
+
+
+async def read_before_repeating(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    """As right as the course's own, although its change is not idempotent: a read settles what became of it."""
+
+    def pay_in(box: Any) -> Any:
+        box = box or {"balance": 0, "tokens": []}
+        return {"balance": box["balance"] + amount, "tokens": [*box["tokens"], token]}
+
+    while True:
+        try:
+            box: Any = await proposer.change(key, lambda box: box)
+            if box and token in box["tokens"]:
+                return
+            await proposer.change(key, pay_in)
+            return
+        except FAILED:
+            pass
+
+
+async def blind(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    while True:
+        try:
+            await proposer.change(key, plain(amount))
+            return
+        except FAILED:
+            pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("right", [retries.deposit, read_before_repeating])
+def test_right_loops_pass_after_changes_of_every_ending(right: retries.Deposit) -> None:
+    finding = retries.judge(right)
+    assert finding.holds, finding
+    assert "120 seeded runs with 360 deposits" in finding.covered
+    nights = [retries.spend(right, scenario, seed) for scenario in retries.NIGHTS for seed in range(10)]
+    for scenario in retries.NIGHTS:
+        outcomes = sum(
+            (night.outcomes for night in nights if night.scenario is scenario), start=type(nights[0].outcomes)()
+        )
+        assert min(outcomes[name] for name in ("applied", "NotApplied", "OutcomeUnknown")) > 0, scenario.name
+
+
+def test_a_blind_repetition_is_shown_to_double() -> None:
+    finding = retries.judge(blind)
+    assert finding.why == "the deposit of 1 is in the box 2 times: the balance is 2, and should be 1"
+    unknown = next(number for number, step in enumerate(finding.steps) if "OutcomeUnknown" in step)
+    assert any('accepts {"balance":1} from proposer-1' in step for step in finding.steps[:unknown])
+    assert "in the end the box holds {'balance': 2}" in finding.steps[-1]
+    assert finding.events and all(event.key in (retries.KEY, None) for event in finding.events)
+
+
+@pytest.mark.parametrize("scenario", retries.NIGHTS, ids=lambda scenario: scenario.name)
+def test_a_seed_gives_the_same_night(scenario: Scenario) -> None:
+    one, two = (retries.spend(retries.deposit, scenario, seed=3) for _ in range(2))
+    assert one.events == two.events and one.log == two.log and one.value == two.value
+    assert retries.spend(retries.deposit, scenario, seed=4).events != one.events
+
+
+def test_all_has_healed_in_the_end() -> None:
+    """Even a proposer that is new then gets through at once, in every night."""
+    for scenario in retries.NIGHTS:
+        for seed in range(10):
+            night = retries.spend(retries.deposit, scenario, seed)
+            assert not night.why
+            assert night.log[-1][0] < 4.5 * retries.FAULTS_S
+
+
+async def once(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    await proposer.change(key, plain(amount))
+
+
+async def sleeps(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    while True:
+        await asyncio.sleep(1)
+
+
+async def turns(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    while True:
+        await asyncio.sleep(0)
+
+
+async def refuses(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    raise ChangeRejected
+
+
+async def another_shape(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    await retries.deposit(proposer, key, amount, token)
+    while True:
+        try:
+            await proposer.change(key, lambda box: "rich")
+            return
+        except FAILED:
+            pass
+
+
+async def too_much(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    await retries.deposit(proposer, key, amount * 11, token)
+
+
+async def skeleton(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    raise NotImplementedError("your turn")
+
+
+def not_async(proposer: Proposer, key: str, amount: int, token: str) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (once, "the deposit of 1 gave up: it let NotApplied out"),
+        (sleeps, "the deposit of 1 was still trying, 60 s after all had healed"),
+        pytest.param(turns, "the run could not go on: it has not ended by 0 s of its own", marks=pytest.mark.slow),
+        (refuses, "in refuses, line "),
+        (another_shape, "value[\"balance\"] has to be a whole number; in the end the value was 'rich'"),
+        (too_much, "the balance is 11, and should be 1"),
+        (not_async, "not_async has to be a function that begins with `async def`"),
+        (7, "7 has to be a function that begins with `async def`"),
+    ],
+)
+def test_other_mistakes_get_a_sentence(wrong: Any, sentence: str) -> None:
+    assert sentence in retries.judge(wrong).why
+
+
+def test_a_skeleton_is_unfinished() -> None:
+    with pytest.raises(Unfinished, match=r"^deposit$"):
+        retries.judge(skeleton)
+
+
+def test_a_loop_that_never_waits_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spins(proposer: Proposer, key: str, amount: int, token: str) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr(retries, "LIMIT_S", 0.3)
+    assert "does its loop ever await anything?" in retries.judge(spins).why
+    with pytest.raises(TimeUp), retries.time_limit(0.3):  # the limit, and nothing else, ended it
+        retries.spend(spins, ALONE, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"balance": 111}, ""),
+        ({"balance": 101}, "the deposit of 10 was lost: the balance is 101, and should be 111"),
+        ({"balance": 311}, "the deposit of 100 is in the box 3 times: the balance is 311, and should be 111"),
+        ({"balance": 1111}, "the balance is 1111, and should be 111"),
+        ({"balance": 111.0}, "has to be a whole number"),
+        ({"sum": 111}, "the deposit of 1 was lost: nothing is in the box"),
+        (111, "has to be a whole number"),
+        (None, "the deposit of 1 was lost: nothing is in the box"),
+    ],
+)
+def test_the_digits_tell_what_is_in_the_box(value: Any, sentence: str) -> None:
+    why = retries.Night(OUTAGES, 0, amounts=[1, 10, 100], value=value).why
+    assert sentence in why and bool(sentence) == bool(why)

@@ -1,0 +1,132 @@
+"""Be the network: the frames that acts make, the choices beside them, and the branches of those who go back."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from gryadka import lab
+from gryadka.protocol.acceptor import Prepare, Promise, Reply, State
+from gryadka.simulation.manual import ManualCluster
+from gryadka.views.cluster import ClusterView
+from gryadka.views.frames import Choice, Frame
+from gryadka.views.hand import HandView
+from tests.test_views_cluster import keyed, last, texts
+
+
+def view(*acts: str) -> HandView:
+    return HandView(ManualCluster(acts=acts))
+
+
+def acts(frame: Frame) -> list[str]:
+    return [choice.act for choice in frame.choices]
+
+
+def on(frame: Frame, thing: str) -> list[Choice]:
+    return [choice for choice in frame.choices if choice.on == thing]
+
+
+def test_each_act_is_a_frame() -> None:
+    run = view("append P1", "deliver 1")
+    assert [run[number].announced for number in range(len(run))] == [
+        "Nothing has happened yet. Let a proposer begin a change.",
+        "Proposer 1 begins change 1. Proposer 1 asks A, B and C to promise 1:1.",
+        "A promises 1:1, and tells that it has accepted nothing.",
+    ]
+
+
+def test_exactly_what_is_possible_is_offered() -> None:
+    chance, run = random.Random(3), view()
+    for at in range(80):
+        possible = run.cluster.possible()
+        assert sorted(acts(run[at])) == sorted(possible)
+        run.act(chance.choice(possible), at)
+
+
+def test_each_message_in_the_picture_offers_what_becomes_of_that_message() -> None:
+    chance, run = random.Random(4), view()
+    for at in range(60):
+        for key, group in keyed(run[at]).items():
+            if key.startswith("packet") and on(run[at], key):
+                [shown, *_] = texts(group)
+                thing = on(run[at], key)[0].thing
+                assert thing.split(": ", 1)[1].startswith(shown.split(" ", 1)[1].split(": ")[-1].rstrip("…"))
+                assert [choice.label for choice in on(run[at], key)] == ["Deliver", "Lose", "Duplicate"]
+        run.act(chance.choice(run.cluster.possible()), at)
+    assert len(run) == 61
+
+
+def test_the_messages_of_the_picture_are_those_of_the_cluster() -> None:
+    chance, run = random.Random(5), view()
+    for at in range(100):
+        assert len([packet for packet in run._scene.packets if not packet.lost]) == len(run.cluster.waiting)
+        run.act(chance.choice(run.cluster.possible()), at)
+
+
+def test_a_refusal_says_why() -> None:
+    run = view("append P1", "append P2", "deliver 4", "deliver 1")
+    assert last(run).announced == "A says no to prepare 1:1: it has promised 1:2, and 1:1 is not higher."  # type: ignore[arg-type]
+
+
+def test_going_back_and_doing_something_else_begins_a_branch_and_keeps_the_other() -> None:
+    run = view("append P1", "deliver 1", "deliver 2")
+    assert run.act("lose 1", 1) == (2, 2)
+    assert run.cluster.acts == ["append P1", "lose 1"]
+    assert [len(run), run.branches] == [3, [["append P1", "deliver 1", "deliver 2"]]]
+    assert "branch 1" in acts(run[2])
+    assert run.act("branch 1", 2) == (2, 3)
+    assert run.cluster.acts == ["append P1", "deliver 1", "deliver 2"]
+    assert run.branches == [["append P1", "lose 1"]]
+
+
+def test_doing_the_same_again_begins_no_branch() -> None:
+    run = view("append P1", "deliver 1", "deliver 2")
+    assert run.act("deliver 1", 1) == (2, 2)
+    assert (run.branches, len(run)) == ([], 4)
+
+
+@pytest.mark.parametrize("act", ["deliver 7", "branch 1", "branch x", "nonsense", ""])
+@pytest.mark.parametrize("at", [1, 2])
+def test_what_cannot_be_done_changes_nothing(act: str, at: int) -> None:
+    run = view("append P1", "deliver 1")
+    with pytest.raises(ValueError, match=r"\w"):
+        run.act(act, at)
+    assert (run.cluster.acts, run.branches, len(run)) == (["append P1", "deliver 1"], [], 3)
+
+
+def test_the_verdict_stands_below_and_is_told_when_a_change_ends() -> None:
+    hand = ManualCluster(acts=["append P1"])
+    while hand.waiting:
+        hand.do(f"deliver {hand.waiting[0].number}")
+    for name in "ABC":
+        hand.do(f"crash {name}")
+        hand.do(f"forget {name}")
+    hand.do("append P2")
+    while hand.waiting:
+        hand.do(f"deliver {hand.waiting[0].number}")
+    run = HandView(hand)
+    told = [run[number].announced for number in range(len(run))]
+    assert [line for line in told if "So far: linearizable" in line]
+    assert [line for line in told if "Not linearizable" in line]
+    assert "Not linearizable" in last(run).words  # type: ignore[arg-type]
+
+
+def test_what_was_clicked_is_an_ordinary_trace() -> None:
+    player = lab.cluster("append P1", "deliver 1", "deliver 2", "deliver 4")
+    run = ClusterView(player.trace)
+    assert run[len(run) - 1].announced == "Proposer 1 hears from A: promise (none)."
+    again = lab.cluster(link=player.trace.link())
+    assert again.acts == player.acts
+    assert again.trace == player.trace
+    assert player.at == 4
+
+
+def test_the_error_of_a_rule_is_told() -> None:
+    def broken(state: State, message: Prepare) -> tuple[State, Reply]:
+        return state, Promise(state.accepted, state.values)  # type: ignore[attr-defined]
+
+    player = lab.cluster("append P1", "deliver 1", prepare=broken)
+    assert "AttributeError" in player.view[2].announced
+    player.do("append P2")
+    assert len(player.view) == 4
