@@ -151,7 +151,9 @@ class _Coordinator:
         for name, other in rosters.items():
             if not other.members & roster.members:
                 raise ConfigurationError(f"{name} belongs to another cluster; check its name, or empty it first")
-        plans = [Underway.from_json(plan) for _, _, _, plan in answers.values() if plan]
+        # What a newcomer keeps of a plan that was given up counts for nothing.
+        present = [(identity.decode(), plan) for identity, _, _, plan in answers.values() if identity]
+        plans = [Underway.from_json(plan) for identity, plan in present if plan and identity in roster.members]
         open_plans = [plan for plan in plans if plan.ends > roster.epoch]
         return Standing(
             {name: identity.decode() for name, (identity, *_) in answers.items() if identity},

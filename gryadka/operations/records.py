@@ -4,7 +4,7 @@ One server's list of keys misses what a quorum without it accepted. So the keys 
 acceptors that together meet every accept quorum that a record may have been accepted by.
 
 With K records and 2F+1 acceptors a rescan asks every acceptor twice for each record, a prepare and an accept,
-and both carry it; a copy reads it from F+1 and writes it to each newcomer.
+and both carry it; a copy reads it from a majority and writes it to each newcomer.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Records:
         self._timeout_s = timeout_s
         self._told = told
         self._moved = 0
+        self._sources: list[str] = []  # a prepare quorum of acceptors that answer
         self._acceptors: dict[str, RedisAcceptor] = {}
         for identity, (name, connect) in places.items():
 
@@ -93,6 +94,7 @@ class Records:
         if not all(quorum.lost_without(found) for quorum in past) or not self._configuration.prepare.met_by(found):
             faults = "; ".join(str(fault) for fault in lists if isinstance(fault, Exception))
             raise AcceptorError("the cluster", f"has too few acceptors that answer to list all records ({faults})")
+        self._sources = list(found)[: self._configuration.prepare.size]
         return sorted(set[str]().union(*found.values()))
 
     async def _listed(self, identity: str) -> set[str]:
@@ -115,16 +117,8 @@ class Records:
         return keys
 
     async def _read(self, key: str) -> list[State]:
-        quorum = self._configuration.prepare
-        said = await asyncio.gather(
-            *(self._acceptors[name].read(key) for name in quorum.members), return_exceptions=True
-        )
-        states = {name: state for name, state in zip(quorum.members, said, strict=True) if isinstance(state, State)}
-        self._moved += len(states)
-        if not quorum.met_by(states):
-            faults = "; ".join(str(fault) for fault in said if isinstance(fault, Exception))
-            raise AcceptorError("the cluster", f"has too few acceptors that answer to copy a record ({faults})")
-        return list(states.values())
+        self._moved += len(self._sources)
+        return await asyncio.gather(*(self._acceptors[name].read(key) for name in self._sources))
 
     async def _identity(self, proposer: Proposer, key: str) -> None:
         # The identity may be chosen twice without harm.
