@@ -283,6 +283,7 @@ class _Coordinator:
         words = underway.to_json(), str(roster.epoch), json.dumps(sorted(roster.members)), roster.to_json()
         deadline_s = asyncio.get_running_loop().time() + self.timeout_s
         while True:
+            await self._note(everyone, underway, roster.epoch - 1)  # whoever did not hear of the plan then hears now
             done = set(await self._tell(everyone, _ADOPT, underway, *words))
             following = roster.configuration
             if _meets_all(before, done) and following.prepare.met_by(done) and following.accept.met_by(done):
