@@ -254,13 +254,13 @@ class _Coordinator:
                 words = underway.in_words(step)
                 if self.progress:
                     self.progress(words, 0, 0)
-                underway = replace(underway, done=number)
                 if isinstance(step, Start):
                     await self._start(step, underway, current, epoch)
                 elif isinstance(step, Adopt):
                     await self._adopt(current, underway, _roster(epoch, following, after, underway))
                 elif isinstance(step, Rescan | Copy):
                     await self._bring(step, words, underway, current, epoch, past)
+                underway = replace(underway, done=number)  # not before it is
                 await self._note(following, underway, epoch)
             current, past = following, after
         everyone = Quorum(tuple(underway.addresses), 1)

@@ -21,6 +21,7 @@ from gryadka.protocol.acceptor import Accept, Conflict, State
 from gryadka.protocol.configuration import Configuration, Quorum
 
 AT_ONCE = 64
+PAUSE_S = (0.001, 0.01)  # a longer one would never catch up with a register that is changed all the time
 BATCH = 1000
 
 Told = Callable[[int, int], None]
@@ -57,7 +58,7 @@ class Records:
         """Choose every record again under the configuration in force. Returns how many records moved."""
         names = {*self._configuration.prepare.members, *self._configuration.accept.members}
         acceptors = {name: self._acceptors[name] for name in names}
-        async with Proposer(self._configuration, acceptors, timeout_s=self._timeout_s) as proposer:
+        async with Proposer(self._configuration, acceptors, timeout_s=self._timeout_s, pause_s=PAUSE_S) as proposer:
 
             async def again(key: str) -> None:
                 await self._identity(proposer, key)
@@ -68,7 +69,9 @@ class Records:
 
     async def copy(self, to: Sequence[str], past: Iterable[Quorum]) -> int:
         """Bring every record to the newcomers. Returns how many records moved."""
-        async with Proposer(self._configuration, self._acceptors, timeout_s=self._timeout_s) as proposer:
+        async with Proposer(
+            self._configuration, self._acceptors, timeout_s=self._timeout_s, pause_s=PAUSE_S
+        ) as proposer:
 
             async def bring(key: str) -> None:
                 latest = max(await self._read(key), key=lambda state: state.accepted)
