@@ -71,7 +71,7 @@ class Plain:
         # Returns the answers of the wanted kind.
         keys = [OWN_KEY, REGISTER + key]
         calls = zip(self._scripts, self._identities, strict=True)
-        replies = await asyncio.gather(*(call(keys=keys, args=[identity, *request]) for call, identity in calls))
+        replies = await asyncio.gather(*(call(keys=keys, args=[identity, 0, *request]) for call, identity in calls))
         answers = [answer for (answer,) in replies]
         for answer in answers:
             if answer[0] == b"conflict":
@@ -109,7 +109,7 @@ class Raw:
         names = [OWN_KEY, *(REGISTER + key for key in keys)]
         accept = "accept", "1:1", '{"value":1234567,"lineage":{"4503599627370496":1234567}}', "1:1"
         return [
-            b"".join(wire.pack_command("EVALSHA", self._sha, len(names), *names, identity, *accept * len(keys)))
+            b"".join(wire.pack_command("EVALSHA", self._sha, len(names), *names, identity, 0, *accept * len(keys)))
             for wire, identity in zip(self._connections, self._identities, strict=True)
         ]
 

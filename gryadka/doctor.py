@@ -28,7 +28,7 @@ SLOW_S = 0.25
 """From here on a round trip, of which a change needs one or two, is called slow."""
 
 # What an acceptor's user has to be allowed to do.
-_NEEDED = "~NAMESPACE:* +hget +hmget +hset +hsetnx +evalsha +script|load"
+_NEEDED = "~NAMESPACE:* +hmget +hset +hsetnx +evalsha +script|load"
 
 
 class Level(StrEnum):

@@ -221,7 +221,7 @@ async def _script_fault(talk: _Talk, name: str, namespace: str, identity: str | 
     try:
         sha = (await talk.ask("SCRIPT", "LOAD", script())).decode()
         keys = f"{namespace}:acceptor", f"{namespace}:register:"
-        replies = await talk.ask("EVALSHA", sha, "2", *keys, identity or "", "prepare", "0:0", "", "")
+        replies = await talk.ask("EVALSHA", sha, "2", *keys, identity or "", str(2**53), "prepare", "0:0", "", "")
     except ResponseError as error:
         # A new acceptor has no identity to compare: the script ran as far as it can.
         ran = str(error).startswith("IDENTITY") and identity is None

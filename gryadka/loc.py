@@ -24,6 +24,7 @@ BESIDE = (
     "acceptors/advice.py",
     "acceptors/identity.py",
     "acceptors/observed.py",
+    "acceptors/roster.py",
     "acceptors/wire.py",
     "errors.py",
     "trace.py",

@@ -16,6 +16,7 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
@@ -65,7 +66,7 @@ _Outcomes = list[tuple[_Caller, _Outcome]]
 
 
 @dataclass(eq=False)
-class Proposer:
+class Proposer(AbstractAsyncContextManager["Proposer"]):
     """Changes registers on a set of acceptors. Any number of proposers may work side by side.
 
     `acceptors` maps each name in `configuration` to an acceptor. A change may take `timeout_s` seconds
@@ -101,10 +102,9 @@ class Proposer:
 
         `options` are those of `Proposer`. Nothing is sent before the first change.
         """
-        from gryadka.acceptors.identity import redis_acceptors
+        from gryadka.acceptors.identity import redis_proposer
 
-        acceptors = redis_acceptors(urls, namespace=namespace)
-        return cls(Configuration.majority(acceptors), acceptors, **options)  # type: ignore[arg-type]
+        return redis_proposer(cls, urls, namespace=namespace, **options)
 
     async def change(self, key: str, f: Change, *, timeout_s: float | None = None) -> Value:
         """Replace the value of `key` by `f(value)`, and return what is now stored.
@@ -145,6 +145,13 @@ class Proposer:
             raise outcome
         return decode(outcome)
 
+    def reconfigure(self, configuration: Configuration, acceptors: Mapping[str, Acceptor]) -> None:
+        """Work with these from now on. A round that is under way ends as if its replies were lost."""
+        old, self.configuration, self.acceptors = self.acceptors, configuration, acceptors
+        self._cache.clear()
+        for acceptor in old.values():
+            self._spawn(acceptor.close())
+
     async def close(self) -> None:
         """End all work and let go of the acceptors. Changes under way end as not applied or unknown."""
         self._home = "closed"
@@ -153,9 +160,6 @@ class Proposer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for acceptor in self.acceptors.values():
             await acceptor.close()
-
-    async def __aenter__(self) -> Self:
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
@@ -182,7 +186,7 @@ class Proposer:
         try:
             while group := [caller for caller in everyone if not caller.outcome.done()]:
                 round = await self._prepared(key)
-                if round.status is Status.REACHED:
+                if round.status is Status.REACHED and round.configuration is self.configuration:
                     promise = self._next_ballot()
                     stored, outcomes = self._proposal(round, sent, group)
                     if not outcomes:
@@ -244,17 +248,16 @@ class Proposer:
         for name in round.quorum.members:
             outbox = self._outboxes.setdefault(name, [])
             if not outbox:  # one delivery for all that is asked of this acceptor in this turn of the loop
-                self._spawn(self._deliver(name))
+                self._spawn(self._deliver(name, self.acceptors[name]))
             outbox.append((key, round, round.message, done))
-            if self.observe:
-                self._tell("sent", key=key, peer=name, message=round.message)
+            self._tell("sent", key=key, peer=name, message=round.message)
         await done
 
-    async def _deliver(self, name: str) -> None:
+    async def _deliver(self, name: str, acceptor: Acceptor) -> None:
         letters = self._outboxes.pop(name)
         replies: Sequence[Reply | Exception]
         try:
-            replies = await self.acceptors[name].send([(key, message) for key, _, message, _ in letters])
+            replies = await acceptor.send([(key, message) for key, _, message, _ in letters])
         except Exception as error:  # whatever goes wrong there is that acceptor's fault: the others go on
             replies = [error] * len(letters)
         for (key, round, message, done), reply in zip(letters, replies, strict=True):

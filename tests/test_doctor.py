@@ -105,7 +105,7 @@ EACH = [
     ("password", OPEN | {"bind": "10.0.0.5", "protected_mode": None}, Level.UNKNOWN, "who can reach it"),
     ("password", OPEN | {"bind": None, "protected_mode": False}, Level.UNKNOWN, "who can reach it"),
     ("password", OPEN | {"local": False}, Level.UNFIT, "anyone who reaches it"),
-    ("script", {"script_fault": "does not let this user run the script"}, Level.UNFIT, "~gryadka:* +hget +hmget"),
+    ("script", {"script_fault": "does not let this user run the script"}, Level.UNFIT, "~gryadka:* +hmget"),
     ("writing", {"write_fault": "is full"}, Level.UNFIT, "is full"),
     ("identity", {"identity": None, "members": ()}, Level.FIT, "is new"),
     ("identity", {"members": ()}, Level.FIT, "not finished"),

@@ -173,7 +173,7 @@ async def test_a_replica_is_unfit_and_its_master_is_noted(tmp_path: Path) -> Non
     assert "name its master" in said(diagnosis) and "one is a copy of the other" in said(diagnosis)
 
 
-NEEDED = "~gryadka:* +hget +hmget +hset +hsetnx +evalsha +script|load"
+NEEDED = "~gryadka:* +hmget +hset +hsetnx +evalsha +script|load"
 
 
 async def acl_user(redis: Redis, url: str, rights: str) -> str:
@@ -191,7 +191,7 @@ async def test_what_a_user_may_not_ask_is_unknown(tmp_path: Path) -> None:
         assert diagnosis.servers[0].facts.appendonly is None
 
         diagnosis = await diagnose(await acl_user(redis, url, NEEDED), namespace="other")
-        assert "~other:* +hget" in said(diagnosis) and diagnosis.verdict is Level.UNFIT
+        assert "~other:* +hmget" in said(diagnosis) and diagnosis.verdict is Level.UNFIT
 
         diagnosis = await diagnose(await acl_user(redis, url, NEEDED + " +info"))
         unknown = {f.check for f in diagnosis.servers[0].findings if f.level is Level.UNKNOWN}

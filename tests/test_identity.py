@@ -87,7 +87,7 @@ async def test_a_server_flushed_under_a_live_connection_is_noticed_and_refused()
         await ask(cluster, 0, "FLUSHALL")
         assert await proposer.change("n", lambda value: value + 1) == 2
         await cluster.kill(1)
-        with pytest.raises((NotApplied, gryadka.OutcomeUnknown), match="flushed or replaced"):
+        with pytest.raises((NotApplied, gryadka.OutcomeUnknown), match="lost its data"):
             await proposer.change("n", lambda value: value + 1, timeout_s=0.3)
 
 

@@ -12,6 +12,7 @@ _PASSWORD = "refused the password; check the one in its URL"
 ADVICE = {
     "IDENTITY": "holds another identity than before: it was flushed or replaced, and what it promised is "
     "lost. It must not vote in its old place; add it as a new member",
+    "EPOCH": "works with a later configuration, which is learned at the next connection",
     "WRONGTYPE": "holds something else under this register's name; remove it or use another namespace",
     "READONLY": "is a read-only replica; name its master instead",
     "OOM": "is full; raise its maxmemory or make room",

@@ -1,9 +1,10 @@
 -- KEYS: the acceptor's own hash, then each request's register, a hash {promised, accepted, value}.
--- ARGV: the acceptor's identity, then four for each request: kind, ballot, value, promise.
+-- ARGV: the acceptor's identity, the sender's configuration epoch, then four for each request: kind, ballot,
+-- value, promise. Who works with an older configuration than the one in force is refused.
 -- Returns one answer a request. A request that fails answers {"error", why} and leaves the others alone.
-if redis.call("HGET", KEYS[1], "identity") ~= ARGV[1] then
-  return redis.error_reply("IDENTITY this is not the acceptor that it was")
-end
+local own = redis.call("HMGET", KEYS[1], "identity", "epoch")
+if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
+if tonumber(own[2] or 0) > tonumber(ARGV[2]) then return redis.error_reply("EPOCH " .. own[2] .. " is in force") end
 
 local function answer(register, kind, ballot, value, promise)
   local fields = redis.call("HMGET", register, "promised", "accepted", "value")
@@ -17,7 +18,7 @@ end
 
 local answers = {}
 for number = 2, #KEYS do
-  local fine, reply = pcall(answer, KEYS[number], unpack(ARGV, 4 * number - 6, 4 * number - 3))
+  local fine, reply = pcall(answer, KEYS[number], unpack(ARGV, 4 * number - 5, 4 * number - 2))
   answers[number - 1] = fine and reply or {"error", type(reply) == "table" and reply.err or tostring(reply)}
 end
 return answers

@@ -7,6 +7,9 @@ So each acceptor keeps, beside its registers, a random `identity` and the list o
    and only when every one has does any get `members`. Two proposers may do this at once: an identity is
    set only where none is, so both read back the same ones. A start cut short is simply started again.
 2. Ever after: a server without identity, or with one that is not a member's, is refused.
+3. Members may change (gryadka/operations): then each server keeps the configuration in force as well, and its
+   epoch. Every call carries the caller's epoch, and an older one is refused. So a proposer learns of a change
+   from the refusal, takes over what it finds, and goes on.
 
 It cannot reveal an old copy of the data that was restored, nor a key that was evicted: `gryadka doctor`
 warns of what leads there.
@@ -19,7 +22,8 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.asyncio.retry import Retry
@@ -28,75 +32,137 @@ from redis.backoff import NoBackoff
 from gryadka.acceptors import Acceptor
 from gryadka.acceptors.observed import Observed
 from gryadka.acceptors.redis import RedisAcceptor, script
+from gryadka.acceptors.roster import Roster
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError, ConfigurationError
+from gryadka.protocol.configuration import Configuration
 from gryadka.trace import Observe
 
+if TYPE_CHECKING:
+    from gryadka.proposer import Proposer
+
+TIMEOUT_S = 1.0
+P = TypeVar("P", bound="Proposer")
+
 Connect = Callable[[], AbstractConnection]
+Follow = Callable[[Configuration, Mapping[str, Acceptor]], None]
 
 
 class Introduction:
-    """Learns the identities of a cluster's servers from the servers, and starts the cluster if it is new.
+    """Learns from a cluster's servers who they are, and starts the cluster if it is new.
 
-    `connects` maps each acceptor's name to a function that makes a fresh connection to it.
+    `connects` maps each acceptor's name to a function that makes a fresh connection to it, and `others` those of
+    acceptors that may become members later. An introduction belongs to one configuration, that of `roster`, or
+    the one that it finds in force. When a later one is in force, it calls `follow` with that configuration and
+    new acceptors, and has nothing more to do with it.
     """
 
-    def __init__(self, connects: Mapping[str, Connect], *, namespace: str = "gryadka", timeout_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        connects: Mapping[str, Connect],
+        *,
+        namespace: str = "gryadka",
+        timeout_s: float = 1.0,
+        observe: Observe | None = None,
+        lua: str | None = None,
+        others: Mapping[str, Connect] | None = None,
+    ) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", namespace):
+            raise ConfigurationError(f"a namespace is made of letters, digits, '-' and '_'; {namespace!r} is not")
+        self.follow: Follow | None = None
         self._connects = connects
+        self._others = {} if others is None else others  # one that makes its entries is empty at first
+        self._namespace = namespace
         self._own_key = f"{namespace}:acceptor"
         self._timeout_s = timeout_s
+        self._observe = observe
+        self._lua = lua or script()
         self._lock = asyncio.Lock()
-        self._members: list[str] = []
+        self._roster: Roster | None = None
+        self._left = False
         self._known: dict[str, str] = {}
 
-    async def identity(self, name: str) -> str:
-        """Return the identity that the server called `name` has to have.
+    def acceptors(self) -> dict[str, Acceptor]:
+        """Return an acceptor for each connection; their `send` and `read` do the rest."""
+        made: dict[str, Acceptor] = {}
+        for name, connect in self._connects.items():
+            acceptor = RedisAcceptor(name, connect, self.introduce, self._namespace, self._timeout_s, self._lua)
+            made[name] = Observed(name, acceptor, self._observe) if self._observe else acceptor
+        return made
+
+    async def introduce(self, name: str) -> tuple[str, int]:
+        """Return the identity that the server called `name` has to have, and the epoch that we work with.
 
         Raises:
-            AcceptorError: this server must not take part; the reason says why.
+            AcceptorError: this server must not take part, or not for us; the reason says why.
             ConfigurationError: the servers, taken together, are not one cluster.
         """
         async with self._lock:
-            if name not in self._known:
-                if not self._members:
-                    await self._learn()
-                identity, _ = await self._ask(name)
-                self._known[name] = self._checked(name, identity)
-            return self._known[name]
+            if self._roster is None and not self._left:
+                self._adopt(await self._learn())
+        identity, roster = await self._ask(name)
+        if self._roster and roster and roster.epoch > self._roster.epoch:
+            self._adopt(roster)
+        if self._left or self._roster is None:
+            raise AcceptorError(name, "knows of a later configuration, which is in force from now on")
+        self._known[name] = self._checked(name, identity)
+        return self._known[name], self._roster.epoch
+
+    def _adopt(self, roster: Roster) -> None:
+        # Acceptors of a proposer stay with the epoch that its rounds began with: a later one gets new ones.
+        if not self.follow or (not roster.epoch and len(roster.members) == len(self._connects)):
+            self._roster = roster
+            return
+        known = {identity: name for name, identity in self._known.items()}
+        names = {member: known.get(member) or roster.addresses[member] for member in roster.members}
+        places = {name: self._connects.get(name) or self._others[name] for name in names.values()}
+        following = Introduction(
+            places, namespace=self._namespace, timeout_s=self._timeout_s,
+            observe=self._observe, lua=self._lua, others=self._others,
+        )  # fmt: skip
+        following._roster = roster
+        following.follow, self.follow, self._left = self.follow, None, True
+        following.follow(roster.called(names), following.acceptors())
 
     def _checked(self, name: str, identity: str | None) -> str:
+        assert self._roster
         if identity is None:
             raise AcceptorError(
                 name,
                 "has no identity while its cluster does: it is new, or lost its data; add it as a new member",
             )
-        if identity not in self._members:
-            raise AcceptorError(name, "belongs to another cluster; check its URL")
+        if identity not in self._roster.members:
+            raise AcceptorError(name, "belongs to another cluster, or is no member any more; check its URL")
         for other, taken in self._known.items():
-            if taken == identity:
+            if taken == identity and other != name:
                 raise ConfigurationError(f"{name} and {other} are one and the same server, which would vote twice")
         return identity
 
-    async def _learn(self) -> None:
+    async def _learn(self) -> Roster:
         answers = await asyncio.gather(*map(self._ask, self._connects), return_exceptions=True)
         found = dict(zip(self._connects, answers, strict=True))
-        lists = {name: answer[1] for name, answer in found.items() if isinstance(answer, tuple) and answer[1]}
-        if not lists:
+        rosters = {name: answer[1] for name, answer in found.items() if isinstance(answer, tuple) and answer[1]}
+        if not rosters:
             for error in answers:
                 if isinstance(error, BaseException):
                     raise AcceptorError("the cluster", f"needs all its servers to start for the first time; {error}")
             await self._bootstrap()
-            return
-        (name, members), *others = lists.items()
-        for other, theirs in others:
-            if theirs != members:
-                raise ConfigurationError(f"{name} and {other} belong to two different clusters; check the URLs")
-        if len(members) != len(self._connects):
+            return await self._learn()
+        latest = max(rosters, key=lambda name: rosters[name].epoch)
+        roster = rosters[latest]
+        for name, other in rosters.items():
+            if other.epoch == roster.epoch and other.members != roster.members:
+                raise ConfigurationError(f"{latest} and {name} belong to two different clusters; check the URLs")
+        named = {name: answer[0] for name, answer in found.items() if isinstance(answer, tuple)}
+        self._known = {name: identity for name, identity in named.items() if identity in roster.members}
+        if len(set(self._known.values())) != len(self._known):
+            raise ConfigurationError("two of the URLs lead to the same server, which would vote twice")
+        if not roster.epoch and len(self._connects) != len(roster.members) != len(self._known):
             raise ConfigurationError(
-                f"this cluster has {len(members)} acceptors, but {len(self._connects)} are named: "
+                f"this cluster has {len(roster.members)} acceptors, but {len(self._connects)} are named: "
                 "name all of them, or quorums would miss each other"
             )
-        self._members = members
+        return roster
 
     async def _bootstrap(self) -> None:
         for name in self._connects:
@@ -107,38 +173,48 @@ class Introduction:
         members = sorted(identity for identity in identities.values() if identity)
         for name in self._connects:
             await self._ask(name, "HSETNX", self._own_key, "members", json.dumps(members))
-        await self._learn()
 
-    async def _ask(self, name: str, *command: str) -> tuple[str | None, list[str]]:
-        # Sends a command, if any, over its own connection; returns the server's identity and members.
+    async def _ask(self, name: str, *command: str) -> tuple[str | None, Roster | None]:
+        # Sends a command, if any, over its own connection; returns the server's identity and configuration.
         wire = await Wire.over(name, self._connects[name](), self._timeout_s)
         try:
             if command:
                 await wire.call(*command)
-            reply = await wire.call("HMGET", self._own_key, "identity", "members")
+            identity, members, roster = await wire.call("HMGET", self._own_key, "identity", "members", "configuration")
         finally:
             await wire.close()
-        identity, members = reply
-        return identity and identity.decode(), json.loads(members) if members else []
+        if roster:
+            return identity.decode(), Roster.from_json(roster)
+        return identity and identity.decode(), Roster.first(json.loads(members)) if members else None
 
 
-def introduced(
-    connects: Mapping[str, Connect],
-    *,
-    namespace: str = "gryadka",
-    timeout_s: float = 1.0,
-    observe: Observe | None = None,
-    lua: str | None = None,
-) -> dict[str, Acceptor]:
-    """Return an acceptor for each connection, all of one cluster; see `RedisAcceptor` for the options."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", namespace):
-        raise ConfigurationError(f"a namespace is made of letters, digits, '-' and '_'; {namespace!r} is not")
-    introduction = Introduction(connects, namespace=namespace, timeout_s=timeout_s)
-    acceptors: dict[str, Acceptor] = {}
-    for name, connect in connects.items():
-        acceptor = RedisAcceptor(name, connect, introduction.identity, namespace, timeout_s, lua or script())
-        acceptors[name] = Observed(name, acceptor, observe) if observe else acceptor
-    return acceptors
+class _Neighbours(dict[str, Connect]):
+    """Acceptors that nobody named: at their address, with the user, password and options of a URL."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        super().__init__()
+        self._url = url
+        self._timeout_s = timeout_s
+
+    def __missing__(self, address: str) -> Connect:
+        place, _, database = address.partition("/")
+        parts = urlsplit(self._url)
+        login, at, _ = parts.netloc.rpartition("@")
+        url = urlunsplit(parts._replace(netloc=f"{login}{at}{place}", path=f"/{database}"))
+        return from_url(url, self._timeout_s)[1]
+
+
+def introduced(connects: Mapping[str, Connect], **options: Any) -> dict[str, Acceptor]:
+    """Return an acceptor for each connection, all of one cluster; `options` are those of `Introduction`."""
+    return Introduction(connects, **options).acceptors()
+
+
+def proposer_on(kind: type[P], connects: Mapping[str, Connect], introduction: Introduction, **options: Any) -> P:
+    """Return a proposer of this kind, with majorities of these acceptors or whatever is in force later on."""
+    acceptors = introduction.acceptors()
+    proposer = kind(Configuration.majority(connects), acceptors, **options)
+    introduction.follow = proposer.reconfigure
+    return proposer
 
 
 def redis_acceptors(
@@ -148,13 +224,27 @@ def redis_acceptors(
 
     Raises `ConfigurationError` for a URL that cannot be read, or one that is named twice.
     """
+    return introduced(_connects(urls, timeout_s), namespace=namespace, timeout_s=timeout_s, **options)
+
+
+def redis_proposer(kind: type[P], urls: Iterable[str], *, namespace: str = "gryadka", **options: Any) -> P:
+    """Return a proposer of this kind on the acceptors at these URLs; see `Proposer.from_urls`."""
+    urls = list(urls)
+    connects = _connects(urls, TIMEOUT_S)
+    neighbours = _Neighbours(urls[0], TIMEOUT_S) if urls else {}
+    observe = options.get("observe")
+    introduction = Introduction(connects, namespace=namespace, observe=observe, others=neighbours)
+    return proposer_on(kind, connects, introduction, **options)
+
+
+def _connects(urls: Iterable[str], timeout_s: float) -> dict[str, Connect]:
     connects: dict[str, Connect] = {}
     for url in urls:
         name, connect = from_url(url, timeout_s)
         if name in connects:
             raise ConfigurationError(f"{name} is named twice, and would vote twice")
         connects[name] = connect
-    return introduced(connects, namespace=namespace, timeout_s=timeout_s, **options)
+    return connects
 
 
 def from_url(url: str, timeout_s: float) -> tuple[str, Connect]:

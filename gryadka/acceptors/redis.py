@@ -3,7 +3,7 @@
 One hash per register, and one Lua script that answers a whole batch of requests. Redis runs a script
 alone, so reading a register, deciding and storing are one step, and the reply leaves after the store.
 
-    gryadka:acceptor              {identity, members}              who this server is
+    gryadka:acceptor              {identity, members, epoch, ...}  who this server is, and of which cluster
     gryadka:register:greeting     {promised, accepted, value}      e.g. {"4:17", "3:17", "\\"hello\\""}
 
 No request is ever sent twice: this file repeats nothing, and the client library's own retries are off.
@@ -39,23 +39,22 @@ class RedisAcceptor:
     """One server's registers under `namespace`.
 
     `connect` makes a fresh connection. `introduce` is asked, before each, for the identity that the server
-    called `name` has to have; it travels in every call. A reply is waited for `timeout_s` seconds. `lua` is
-    the script that answers.
+    called `name` has to have, and the epoch of the configuration that we work with; both travel in every call.
+    A reply is waited for `timeout_s` seconds. `lua` is the script that answers.
     """
 
     name: str
     connect: Callable[[], AbstractConnection]
-    introduce: Callable[[str], Awaitable[str]]
+    introduce: Callable[[str], Awaitable[tuple[str, int]]]
     namespace: str = "gryadka"
     timeout_s: float = 1.0
     lua: str = field(default_factory=script)
 
     def __post_init__(self) -> None:
         self._wire: Wire | None = None
-        self._identity = self._sha = ""
+        self._sha, self._introduction = "", ("", 0)
         self._lock = asyncio.Lock()
-        self._fault = AcceptorError(self.name, "was never reached")
-        self._next_try_s = 0.0
+        self._fault, self._next_try_s = AcceptorError(self.name, "was never reached"), 0.0
 
     async def send(self, requests: Sequence[Request]) -> list[Reply | AcceptorError]:
         """Answer each request, in order. Raises `AcceptorError` if the server cannot answer at all."""
@@ -65,14 +64,13 @@ class RedisAcceptor:
             rest = (message.value, str(message.promise)) if isinstance(message, Accept) else ("", "")
             arguments += type(message).__name__.lower(), str(message.ballot), *rest
         wire = await self._connected()
-        answers = await wire.call("EVALSHA", self._sha, len(keys), *keys, self._identity, *arguments)
+        answers = await wire.call("EVALSHA", self._sha, len(keys), *keys, *self._introduction, *arguments)
         return [self._reply(answer) for answer in answers]
 
     async def read(self, key: str) -> State:
         """Return the register's state as the server has it. Raises `AcceptorError`."""
-        fields = "promised", "accepted", "value"
-        wire = await self._connected()
-        promised, accepted, value = await wire.call("HMGET", f"{self.namespace}:register:{key}", *fields)
+        words = "HMGET", f"{self.namespace}:register:{key}", "promised", "accepted", "value"
+        promised, accepted, value = await (await self._connected()).call(*words)
         return State(_ballot(promised or b"0:0"), _ballot(accepted or b"0:0"), value and value.decode())
 
     async def close(self) -> None:
@@ -87,7 +85,7 @@ class RedisAcceptor:
             if asyncio.get_running_loop().time() < self._next_try_s:
                 raise self._fault
             try:
-                self._identity = await self.introduce(self.name)
+                self._introduction = await self.introduce(self.name)
                 self._wire = await Wire.over(self.name, self.connect(), self.timeout_s)
                 self._sha = (await self._wire.call("SCRIPT", "LOAD", self.lua)).decode()
             except AcceptorError as error:

@@ -21,7 +21,7 @@ import socket
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -30,10 +30,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from gryadka.acceptors import Acceptor
-from gryadka.acceptors.identity import Connect, from_url, introduced
+from gryadka.acceptors.identity import Connect, Introduction, from_url, introduced, proposer_on
 from gryadka.errors import ConfigurationError
 from gryadka.proposer import Proposer
-from gryadka.protocol.configuration import Configuration
 
 START_TIMEOUT_S = 10.0
 FAKE = "fakeredis"
@@ -130,7 +129,7 @@ class RealServer:
         assert self._guard.stdout
         word = await self._guard.stdout.readline()
         if not word:  # the program could not even be begun
-            await self._guard.wait()
+            await self._guard.communicate()
             return False
         self._pid = int(word)
         deadline_s = asyncio.get_running_loop().time() + START_TIMEOUT_S
@@ -151,7 +150,7 @@ class RealServer:
         if self._guard and self._guard.returncode is None:
             assert self._guard.stdin
             self._guard.stdin.close()
-            await self._guard.wait()
+            await self._guard.communicate()  # until its pipes are closed, too
 
     async def pause(self) -> None:
         """Freeze the process (SIGSTOP): it stays connected and answers nothing."""
@@ -229,9 +228,12 @@ class LocalCluster:
     at the end `await cluster.stop()`. Numbers count servers from 0.
     """
 
-    def __init__(self, servers: Sequence[Server], description: str, directory: Path | None, timeout_s: float) -> None:
+    def __init__(
+        self, make: Callable[[int], Server], count: int, description: str, directory: Path | None, timeout_s: float
+    ) -> None:
         self.description = description
-        self._servers = servers
+        self._make = make
+        self._servers = [make(number) for number in range(count)]
         self._directory = directory
         self._timeout_s = timeout_s
         self._proposers: list[Proposer] = []
@@ -248,10 +250,11 @@ class LocalCluster:
     @property
     def names(self) -> list[str]:
         """The acceptors' names, as in messages and traces: host and port."""
-        return list(self._connects)
+        return list(self.connects)
 
     @property
-    def _connects(self) -> dict[str, Connect]:
+    def connects(self) -> dict[str, Connect]:
+        """What connects to each server, by its name: for `change_members` and other operations."""
         return {
             from_url(server.url, self._timeout_s)[0] if server.url else f"fake-{number}": server.connect
             for number, server in enumerate(self._servers)
@@ -260,27 +263,39 @@ class LocalCluster:
     def acceptors(self, **options: Any) -> dict[str, Acceptor]:
         """Return a fresh acceptor for each server, by name. `options` are `lua`, another
         script than ours, and `observe`, which is told of their states."""
-        acceptors = introduced(self._connects, timeout_s=self._timeout_s, **options)
+        acceptors = introduced(self.connects, timeout_s=self._timeout_s, **options)
         self._acceptors += acceptors.values()
         return acceptors
 
     def proposer(self, **options: Any) -> Proposer:
         """Return a new proposer on these acceptors. `options` are those of `Proposer`."""
-        acceptors = self.acceptors(observe=options.get("observe"))
-        proposer = Proposer(Configuration.majority(acceptors), acceptors, **options)
+        places = self.connects
+        introduction = Introduction(
+            places, timeout_s=self._timeout_s, observe=options.get("observe"), others=_Later(self)
+        )
+        proposer = proposer_on(Proposer, places, introduction, **options)
         self._proposers.append(proposer)
         return proposer
 
     async def start(self) -> Self:
         """Start every server and the cluster. Raises `ConfigurationError` if one does not start."""
         try:
-            await asyncio.gather(*(server.start() for server in self._servers))
+            for error in await asyncio.gather(*(server.start() for server in self._servers), return_exceptions=True):
+                if error:
+                    raise error
             for acceptor in self.acceptors().values():
                 await acceptor.read("")
         except BaseException:
             await self.stop()
             raise
         return self
+
+    async def add_server(self) -> str:
+        """Start one more server, and return its name. It is no member yet; see `gryadka.operations`."""
+        server = self._make(len(self._servers))
+        await server.start()
+        self._servers.append(server)
+        return self.names[-1]
 
     async def stop(self) -> None:
         """Close the cluster's proposers and end its servers. Their data is removed."""
@@ -335,22 +350,33 @@ def local_cluster(
     if urls is None and server is None:
         urls = os.environ.get("GRYADKA_URLS", "").split()
     if urls:
-        return LocalCluster(
-            [NamedServer(url, timeout_s) for url in urls], "servers named by their URLs", None, timeout_s
-        )
+        named = [NamedServer(url, timeout_s) for url in urls]
+        return LocalCluster(named.__getitem__, len(named), "servers named by their URLs", None, timeout_s)
     program = find_server(server)
     if program == FAKE:
         if FAKE not in (server, os.environ.get("GRYADKA_SERVER")):
             warnings.warn("no Redis or Valkey server was found: fakeredis stands in for it", stacklevel=2)
         description = "fakeredis inside this process, no real server: nothing is on a disk"
-        return LocalCluster([FakeServer() for _ in range(count)], description, None, timeout_s)
+        return LocalCluster(lambda _: FakeServer(), count, description, None, timeout_s)
     directory = Path(tempfile.mkdtemp(prefix="gryadka-"))
-    servers = []
-    for number in range(count):
+
+    def make(number: int) -> RealServer:
         home = directory / str(number)
         home.mkdir()
-        servers.append(RealServer(program, home, fsync=fsync, timeout_s=timeout_s))
-    return LocalCluster(servers, f"{Path(program).name} on 127.0.0.1, appendfsync {fsync}", directory, timeout_s)
+        return RealServer(program, home, fsync=fsync, timeout_s=timeout_s)
+
+    return LocalCluster(make, count, f"{Path(program).name} on 127.0.0.1, appendfsync {fsync}", directory, timeout_s)
+
+
+class _Later(dict[str, Connect]):
+    """What connects to a server of a cluster, also to one that was added meanwhile."""
+
+    def __init__(self, cluster: LocalCluster) -> None:
+        super().__init__()
+        self._cluster = cluster
+
+    def __missing__(self, name: str) -> Connect:
+        return self._cluster.connects[name]
 
 
 def _free_port() -> int:

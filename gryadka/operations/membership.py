@@ -1,0 +1,323 @@
+"""Members change while the cluster serves: a coordinator applies a plan, step by step.
+
+What may live here: talking to servers about who is a member. What a plan may be is decided in `plan`.
+
+    report = await change_members(cluster.connects, [*cluster.names, newcomer])
+
+Beside its identity each acceptor keeps the configuration in force, its epoch, and the plan under way with what is
+done of it. So whoever asks a few of them knows how far it came, whatever is in force:
+
+- *One plan at a time.* A plan counts once acceptors that meet every quorum in force have taken it, and an
+  acceptor takes no second one.
+- *A configuration is out of force* once those that refuse its epoch meet every prepare quorum and every accept
+  quorum of it. Only then does the next step begin.
+- *Every step may be repeated.* A coordinator that was killed is simply called again, and goes on.
+
+Source: CASPaxos, section 2.3; PROTOCOL, section 3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gryadka.acceptors.identity import Connect
+from gryadka.acceptors.roster import Roster
+from gryadka.acceptors.wire import Wire
+from gryadka.errors import AcceptorError, ConfigurationError
+from gryadka.operations.plan import Adopt, Copy, Past, Rescan, Start, make_plan, members
+from gryadka.operations.records import Records
+from gryadka.operations.underway import Underway
+from gryadka.protocol.configuration import Configuration, Quorum
+
+PAUSE_S = 0.1
+
+# KEYS: the acceptor's own hash. ARGV: the identity it has to have, the plan's number, the plan, the epoch of its
+# end, the number of a plan that this one may replace, and the epoch in force: an ended plan stands in nobody's
+# way. Returns the number of the plan that the acceptor keeps.
+_CLAIM = """
+local own = redis.call("HMGET", KEYS[1], "identity", "number", "ends")
+if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
+if own[2] and own[2] ~= ARGV[2] and own[2] ~= ARGV[5] and tonumber(own[3]) > tonumber(ARGV[6]) then return own[2] end
+redis.call("HSET", KEYS[1], "number", ARGV[2], "plan", ARGV[3], "ends", ARGV[4])
+return ARGV[2]
+"""
+
+# ARGV: the identity, the plan's number, the plan, and epoch, members and configuration. An epoch never goes back.
+_ADOPT = """
+local own = redis.call("HMGET", KEYS[1], "identity", "number", "epoch")
+if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
+if own[2] ~= ARGV[2] then return redis.error_reply("PLAN another plan is under way") end
+if tonumber(own[3] or 0) < tonumber(ARGV[4]) then
+  redis.call("HSET", KEYS[1], "plan", ARGV[3], "epoch", ARGV[4], "members", ARGV[5], "configuration", ARGV[6])
+end
+return ARGV[4]
+"""
+
+# ARGV: the identity, and the plan's number.
+_FINISH = """
+local own = redis.call("HMGET", KEYS[1], "identity", "number")
+if own[1] == ARGV[1] and own[2] == ARGV[2] then redis.call("HDEL", KEYS[1], "number", "plan", "ends") end
+return "done"
+"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a change of members did: its steps in words, the epoch that is in force after it, and how many
+    records each rescan or copy moved (a record that one acceptor sent or was sent counts as one)."""
+
+    steps: tuple[str, ...]
+    epoch: int
+    moved: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the servers say: who has which identity, the latest configuration, and the plan under way."""
+
+    identities: Mapping[str, str]  # name -> identity
+    roster: Roster
+    underway: Underway | None
+
+
+Progress = Callable[[str, int, int], None]
+"""Told of a step in words, and how many of how many records it has dealt with."""
+
+
+async def change_members(
+    connects: Mapping[str, Connect],
+    names: Iterable[str],
+    *,
+    namespace: str = "gryadka",
+    copy: bool = True,
+    instead: bool = False,
+    timeout_s: float = 60.0,
+    progress: Progress | None = None,
+) -> Report:
+    """Make the acceptors with these `names` the members, majorities of them the quorums, and say what was done.
+
+    `connects` maps the name of each present member, and of each newcomer, to a function that connects to it. With
+    `instead`, a plan that is under way is given up for this one, wherever it stands. A step waits `timeout_s`
+    seconds for the servers that it needs, at most.
+
+    Raises:
+        ConfigurationError: it cannot be done like this; nothing was begun, or the plan under way stands.
+        AcceptorError: a server that is needed did not answer. Call this again: it goes on where it stopped.
+    """
+    coordinator = _Coordinator(connects, namespace, timeout_s, progress)
+    standing = await coordinator.ask_all()
+    underway = coordinator.planned(standing, list(names), copy, instead)
+    await coordinator.claim(underway, standing)
+    return await coordinator.run(underway)
+
+
+async def standing(connects: Mapping[str, Connect], *, namespace: str = "gryadka") -> Standing:
+    """Return what the servers say of their cluster. Raises `ConfigurationError` if none of them knows of one."""
+    return await _Coordinator(connects, namespace, 1.0, None).ask_all()
+
+
+@dataclass
+class _Coordinator:
+    connects: Mapping[str, Connect]
+    namespace: str
+    timeout_s: float
+    progress: Progress | None
+    moved: list[int] = field(default_factory=list)
+
+    # -- what is -------------------------------------------------------------------------------------------
+
+    async def ask_all(self) -> Standing:
+        """Return what the servers that answer say."""
+        fields = "identity", "members", "configuration", "plan"
+        own_key = f"{self.namespace}:acceptor"
+        said = await asyncio.gather(
+            *(self._talk(name, "HMGET", own_key, *fields) for name in self.connects), return_exceptions=True
+        )
+        answers = {name: answer for name, answer in zip(self.connects, said, strict=True) if isinstance(answer, list)}
+        rosters = {
+            name: Roster.from_json(configuration) if configuration else Roster.first(json.loads(listed))
+            for name, (_, listed, configuration, _) in answers.items()
+            if configuration or listed
+        }
+        if not rosters:
+            faults = "; ".join(str(fault) for fault in said if isinstance(fault, Exception))
+            raise ConfigurationError(f"none of these servers knows its cluster; start it with a first change. {faults}")
+        roster = max(rosters.values(), key=lambda roster: roster.epoch)
+        for name, other in rosters.items():
+            if not other.members & roster.members:
+                raise ConfigurationError(f"{name} belongs to another cluster; check its name, or empty it first")
+        # What a newcomer keeps of a plan that was given up counts for nothing.
+        present = [(identity.decode(), plan) for identity, _, _, plan in answers.values() if identity]
+        plans = [Underway.from_json(plan) for identity, plan in present if plan and identity in roster.members]
+        open_plans = [plan for plan in plans if plan.ends > roster.epoch]
+        return Standing(
+            {name: identity.decode() for name, (identity, *_) in answers.items() if identity},
+            roster,
+            max(open_plans, key=lambda plan: plan.done) if open_plans else None,
+        )
+
+    def planned(self, standing: Standing, names: Sequence[str], copy: bool, instead: bool) -> Underway:
+        """Return the plan under way if it leads to these members, else a new one."""
+        if unknown := [name for name in names if name not in self.connects]:
+            raise ConfigurationError(f"there is no connection to {', '.join(unknown)}")
+        old = standing.underway
+        goal = {old.addresses[member] for member in members(old.plan.end)} if old else set()
+        if old and goal == set(names):
+            return old
+        if old and not instead:
+            raise ConfigurationError(
+                f"another change of members is under way, to {', '.join(sorted(goal))}: "
+                "let it end by asking for the same, or put this one in its place"
+            )
+        roster = standing.roster
+        identity_of = {name: identity for identity, name in self._named(standing).items()}
+        for name in names:
+            known = standing.identities.get(name)
+            if known and name not in identity_of and not (old and known in old.addresses):
+                raise ConfigurationError(f"{name} belongs to a cluster already; empty it first, then add it")
+            identity_of.setdefault(name, known or secrets.token_hex(8))
+        past = tuple(Past(quorum, copied) for quorum, copied in roster.past)
+        plan = make_plan(roster.configuration, [identity_of[name] for name in names], past, copy=copy)
+        addresses = {identity: name for name, identity in identity_of.items()}
+        return Underway(secrets.token_hex(8), plan, addresses, roster.epoch, replaces=old.number if old else "")
+
+    def _named(self, standing: Standing) -> dict[str, str]:
+        # Which member is called what? One that is down tells nobody; the configuration may know its address.
+        roster = standing.roster
+        named = {identity: name for name, identity in standing.identities.items() if identity in roster.members}
+        for identity in sorted(roster.members - set(named)):
+            if roster.addresses.get(identity) in self.connects:
+                named[identity] = roster.addresses[identity]
+        lost = sorted(roster.members - set(named))
+        silent = [name for name in self.connects if name not in standing.identities and name not in named.values()]
+        if len(lost) > 1 or (lost and not silent):
+            raise ConfigurationError(
+                f"{len(lost)} of {len(roster.members)} members cannot be told apart: name all of them, "
+                "and see that all but one of them run"
+            )
+        return named | dict(zip(lost, silent, strict=False))
+
+    # -- one plan at a time --------------------------------------------------------------------------------
+
+    async def claim(self, underway: Underway, standing: Standing) -> None:
+        """Have this plan taken by acceptors that meet every quorum in force. Raises `ConfigurationError`."""
+        configuration = standing.roster.configuration
+        taken = await self._note(configuration, underway, standing.roster.epoch)
+        ours = {member for member, number in taken.items() if number.decode() == underway.number}
+        if _meets_all(configuration, ours):
+            return
+        await self._tell(configuration, _FINISH, underway)
+        if len(ours) < len(taken):
+            raise ConfigurationError("another change of members was begun at the same time; look, and try again")
+        raise AcceptorError("the cluster", "has too few members that answer for a change of members")
+
+    async def _note(self, configuration: Configuration, underway: Underway, epoch: int) -> dict[str, Any]:
+        words = underway.to_json(), str(underway.ends), underway.replaces, str(epoch)
+        return await self._tell(configuration, _CLAIM, underway, *words)
+
+    async def _tell(self, configuration: Configuration, script: str, underway: Underway, *words: str) -> dict[str, Any]:
+        # Runs a script on every acceptor of a configuration; returns identity -> reply of those that answer.
+        identities = sorted(members(configuration))
+
+        async def tell(identity: str) -> Any:
+            name, own_key = underway.addresses[identity], f"{self.namespace}:acceptor"
+            return await self._talk(name, "EVAL", script, "1", own_key, identity, underway.number, *words)
+
+        replies = await asyncio.gather(*map(tell, identities), return_exceptions=True)
+        return {
+            identity: reply
+            for identity, reply in zip(identities, replies, strict=True)
+            if not isinstance(reply, BaseException)
+        }
+
+    async def _talk(self, name: str, *command: str) -> Any:
+        wire = await Wire.over(name, self.connects[name](), 1.0)
+        try:
+            return await wire.call(*command)
+        finally:
+            await wire.close()
+
+    # -- step by step --------------------------------------------------------------------------------------
+
+    async def run(self, underway: Underway) -> Report:
+        """Take the steps that are not done yet."""
+        current, epoch = underway.plan.begin, underway.epoch
+        past = underway.plan.past or (Past(current.accept),)
+        for number, (step, following, after) in enumerate(underway.plan.walk(), start=1):
+            epoch += isinstance(step, Adopt)
+            if number > underway.done:
+                words = underway.in_words(step)
+                if self.progress:
+                    self.progress(words, 0, 0)
+                if isinstance(step, Start):
+                    await self._start(step, underway, current, epoch)
+                elif isinstance(step, Adopt):
+                    await self._adopt(current, underway, _roster(epoch, following, after, underway))
+                elif isinstance(step, Rescan | Copy):
+                    await self._bring(step, words, underway, current, epoch, past)
+                underway = replace(underway, done=number)  # not before it is
+                await self._note(following, underway, epoch)
+            current, past = following, after
+        everyone = Quorum(tuple(underway.addresses), 1)
+        await self._tell(Configuration(everyone, everyone, unsafe=True), _FINISH, underway)
+        return Report(tuple(map(underway.in_words, underway.plan.steps)), epoch, tuple(self.moved))
+
+    async def _start(self, step: Start, underway: Underway, current: Configuration, epoch: int) -> None:
+        name, own_key = underway.addresses[step.name], f"{self.namespace}:acceptor"
+        roster = _roster(epoch, current, (), underway)
+        await self._talk(name, "HSETNX", own_key, "identity", step.name)
+        (found,) = await self._talk(name, "HMGET", own_key, "identity")
+        if found.decode() != step.name:
+            raise ConfigurationError(f"{name} belongs to a cluster already; empty it first")
+        plan = "number", underway.number, "plan", underway.to_json(), "ends", str(underway.ends)
+        await self._talk(name, "HSET", own_key, *plan, "members", json.dumps(sorted(roster.members)))
+
+    async def _adopt(self, before: Configuration, underway: Underway, roster: Roster) -> None:
+        both = Quorum(tuple(sorted(members(before) | roster.members)), 1)
+        everyone = Configuration(both, both, unsafe=True)
+        words = underway.to_json(), str(roster.epoch), json.dumps(sorted(roster.members)), roster.to_json()
+        deadline_s = asyncio.get_running_loop().time() + self.timeout_s
+        while True:
+            await self._note(everyone, underway, roster.epoch - 1)  # whoever did not hear of the plan then hears now
+            done = set(await self._tell(everyone, _ADOPT, underway, *words))
+            following = roster.configuration
+            if _meets_all(before, done) and following.prepare.met_by(done) and following.accept.met_by(done):
+                return
+            if asyncio.get_running_loop().time() > deadline_s:
+                missing = ", ".join(sorted(underway.addresses[member] for member in set(both.members) - done))
+                raise AcceptorError(missing, "did not take the new configuration; start it, and call this again")
+            await asyncio.sleep(PAUSE_S)
+
+    async def _bring(
+        self,
+        step: Rescan | Copy,
+        words: str,
+        underway: Underway,
+        current: Configuration,
+        epoch: int,
+        past: Sequence[Past],
+    ) -> None:
+        def told(done: int, whole: int) -> None:
+            if self.progress:
+                self.progress(words, done, whole)
+
+        places = {identity: (name, self.connects[name]) for identity, name in underway.addresses.items()}
+        records = Records(places, current, epoch, self.namespace, self.timeout_s, told)
+        if isinstance(step, Copy):
+            self.moved.append(await records.copy(step.to, [part.accept for part in past]))
+        else:
+            self.moved.append(await records.rescan([part.accept for part in past]))
+
+
+def _meets_all(configuration: Configuration, names: set[str]) -> bool:
+    return configuration.prepare.lost_without(names) and configuration.accept.lost_without(names)
+
+
+def _roster(epoch: int, configuration: Configuration, past: Sequence[Past], underway: Underway) -> Roster:
+    addresses = {member: underway.addresses[member] for member in members(configuration)}
+    return Roster(epoch, configuration, addresses, tuple((part.accept, part.copied) for part in past))

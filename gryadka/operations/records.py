@@ -1,0 +1,152 @@
+"""Every record, chosen again (rescan) or brought to newcomers (copy).
+
+One server's list of keys misses what a quorum without it accepted. So the keys are the union of the lists of
+acceptors that together meet every accept quorum that a record may have been accepted by.
+
+With K records and 2F+1 acceptors a rescan asks every acceptor twice for each record, a prepare and an accept,
+and both carry it; a copy reads it from a majority and writes it to each newcomer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+from gryadka.acceptors.identity import Connect
+from gryadka.acceptors.redis import RedisAcceptor
+from gryadka.acceptors.wire import Wire
+from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
+from gryadka.proposer import Proposer
+from gryadka.protocol.acceptor import Accept, Conflict, State
+from gryadka.protocol.configuration import Configuration, Quorum
+
+AT_ONCE = 64
+PAUSE_S = (0.001, 0.01)  # a longer one would never catch up with a register that is changed all the time
+BATCH = 1000
+
+Told = Callable[[int, int], None]
+
+
+class Records:
+    """The records of a cluster in one epoch. `places` maps identities to a name and a function that connects."""
+
+    def __init__(
+        self,
+        places: Mapping[str, tuple[str, Connect]],
+        configuration: Configuration,
+        epoch: int,
+        namespace: str,
+        timeout_s: float,
+        told: Told,
+    ) -> None:
+        self._places = places
+        self._configuration = configuration
+        self._namespace = namespace
+        self._timeout_s = timeout_s
+        self._told = told
+        self._moved = 0
+        self._sources: list[str] = []  # a prepare quorum of acceptors that answer
+        self._acceptors: dict[str, RedisAcceptor] = {}
+        for identity, (name, connect) in places.items():
+
+            async def introduce(_: str, identity: str = identity) -> tuple[str, int]:
+                return identity, epoch
+
+            self._acceptors[identity] = RedisAcceptor(name, connect, introduce, namespace)
+
+    async def rescan(self, past: Iterable[Quorum]) -> int:
+        """Choose every record again under the configuration in force. Returns how many records moved."""
+        names = {*self._configuration.prepare.members, *self._configuration.accept.members}
+        acceptors = {name: self._acceptors[name] for name in names}
+        async with Proposer(self._configuration, acceptors, timeout_s=self._timeout_s, pause_s=PAUSE_S) as proposer:
+
+            async def again(key: str) -> None:
+                await self._identity(proposer, key)
+                self._moved += len(names) * 2
+
+            await self._each(await self.keys(past), again)
+        return self._moved
+
+    async def copy(self, to: Sequence[str], past: Iterable[Quorum]) -> int:
+        """Bring every record to the newcomers. Returns how many records moved."""
+        async with Proposer(
+            self._configuration, self._acceptors, timeout_s=self._timeout_s, pause_s=PAUSE_S
+        ) as proposer:
+
+            async def bring(key: str) -> None:
+                latest = max(await self._read(key), key=lambda state: state.accepted)
+                if latest.value is None:
+                    return
+                copy = Accept(latest.accepted, latest.value, latest.accepted)
+                for newcomer in to:
+                    (reply,) = await self._acceptors[newcomer].send([(key, copy)])
+                    if isinstance(reply, AcceptorError):
+                        raise reply
+                    self._moved += 1
+                    if isinstance(reply, Conflict):  # it takes part already, and has promised more
+                        await self._identity(proposer, key)
+
+            await self._each(await self.keys(past), bring)
+        return self._moved
+
+    async def keys(self, past: Iterable[Quorum]) -> list[str]:
+        """Return the keys of all records, sorted. Raises `AcceptorError` if too few acceptors answer."""
+        members = self._configuration.prepare.members
+        lists = await asyncio.gather(*map(self._listed, members), return_exceptions=True)
+        found = {name: keys for name, keys in zip(members, lists, strict=True) if isinstance(keys, set)}
+        if not all(quorum.lost_without(found) for quorum in past) or not self._configuration.prepare.met_by(found):
+            faults = "; ".join(str(fault) for fault in lists if isinstance(fault, Exception))
+            raise AcceptorError("the cluster", f"has too few acceptors that answer to list all records ({faults})")
+        self._sources = list(found)[: self._configuration.prepare.size]
+        return sorted(set[str]().union(*found.values()))
+
+    async def _listed(self, identity: str) -> set[str]:
+        name, connect = self._places[identity]
+        prefix = f"{self._namespace}:register:"
+        wire = await Wire.over(name, connect(), 1.0)
+        keys: set[str] = set()
+        cursor = b"0"
+        try:
+            while True:
+                cursor, part = await wire.call("SCAN", cursor, "MATCH", f"{prefix}*", "COUNT", BATCH)
+                keys |= {key.decode()[len(prefix) :] for key in part}
+                if cursor == b"0":
+                    break
+            # A server that was flushed meanwhile lists too few.
+            if await wire.call("HGET", f"{self._namespace}:acceptor", "identity") != identity.encode():
+                raise AcceptorError(name, "is not the acceptor that it was")
+        finally:
+            await wire.close()
+        return keys
+
+    async def _read(self, key: str) -> list[State]:
+        self._moved += len(self._sources)
+        return await asyncio.gather(*(self._acceptors[name].read(key) for name in self._sources))
+
+    async def _identity(self, proposer: Proposer, key: str) -> None:
+        # The identity may be chosen twice without harm.
+        deadline_s = asyncio.get_running_loop().time() + self._timeout_s
+        while True:
+            try:
+                await proposer.change(key, lambda value: value)
+                return
+            except (NotApplied, OutcomeUnknown):
+                if asyncio.get_running_loop().time() > deadline_s:
+                    raise
+
+    async def _each(self, keys: Collection[str], work: Callable[[str], Awaitable[None]]) -> None:
+        waiting, done = iter(keys), 0
+
+        async def worker() -> None:
+            nonlocal done
+            for key in waiting:
+                await work(key)
+                done += 1
+                self._told(done, len(keys))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(AT_ONCE, len(keys))):
+                    group.create_task(worker())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
