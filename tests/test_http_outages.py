@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -148,3 +150,38 @@ async def test_two_services_in_one_process_do_not_add_up(cluster: LocalCluster) 
     async with services[0], services[1], client(services[0]) as one, client(services[1]) as two:
         await one.put("/kv/a", json=1)
         assert "PUT" in (await one.get("/metrics")).text and "PUT" not in (await two.get("/metrics")).text
+
+
+async def test_stopping_does_not_wait_for_a_body_that_never_ends(cluster: LocalCluster) -> None:
+    service = await Service(Store(cluster.proposer())).start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+    writer.write(b"PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n[1")
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        await service.stop()
+        assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_client_that_leaves_is_no_fault_of_the_service(
+    cluster: LocalCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with Service(Store(cluster.proposer(timeout_s=20))) as service, client(service) as http:
+        await http.put("/kv/a", json=1)
+        for number in range(3):
+            await cluster.pause(number)
+        _, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+        writer.write(b"PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n2")
+        while not service.under_way:
+            await asyncio.sleep(0.01)
+        writer.close()
+        await writer.wait_closed()
+        for number in range(3):
+            await cluster.resume(number)
+        while service.under_way:
+            await asyncio.sleep(0.01)
+        assert (await http.get("/kv/a")).json() == 2  # it was asked for, and carried out
+    assert not caplog.records

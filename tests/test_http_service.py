@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -266,6 +268,19 @@ async def test_sizes_are_limited(http: httpx.AsyncClient) -> None:
         assert answer.status_code == 413 and answer.json()["error"] == "too-large"
     assert (await http.put("/kv/" + "k" * 1025, json=1)).status_code == 414
     assert (await http.put("/kv/a", json=1, headers={"Content-Encoding": "gzip"})).status_code == 415
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 99999999999", "Transfer-Encoding: chunked"])
+async def test_a_body_that_is_too_large_is_refused_before_it_has_ended(service: Service, head: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+    writer.write(f"PUT /kv/a HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())
+    if "chunked" in head:
+        writer.write(b"%x\r\n" % (2 * MAX_BODY_BYTES) + b" " * (MAX_BODY_BYTES + 1))
+    async with asyncio.timeout(10):
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 413")
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def test_a_web_page_of_somebody_else_cannot_write(http: httpx.AsyncClient) -> None:
