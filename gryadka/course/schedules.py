@@ -24,17 +24,15 @@ from gryadka.checking.naive import (
     REPLICAS,
     Copy,
     Naive,
-    NotPossible,
     Searched,
-    State,
     Step,
-    listed,
     search,
 )
 from gryadka.course.checking import Unfinished
 from gryadka.course.finding import Finding
 from gryadka.errors import GryadkaError
 from gryadka.views import replicas
+from gryadka.views.naive import Hand, Run
 from gryadka.views.svg import Picture
 
 T = TypeVar("T")
@@ -84,17 +82,17 @@ def judge(schedule: Plan, naive: Naive = NAIVE) -> Finding:
         steps = read(schedule)
     except NotAStep as error:
         return Finding(why=str(error))
-    rows, state, stop = _rows(steps, naive)
-    told = tuple(f"{row.step}: {row.remark}" for row in rows)
-    if stop:
-        return Finding(why=f"step {len(rows) + 1} cannot happen: {stop}", steps=told)
-    if why := naive.why(state):
+    run = Run(naive, steps)
+    told = tuple(f"{row.step}: {row.remark}" for row in run.rows)
+    if run.stop:
+        return Finding(why=f"step {len(run.rows) + 1} cannot happen: {run.stop}", steps=told)
+    if lost := naive.why(run.now):
         shortest = search(naive.people, naive.quorum, naive.rule)
         least = len(shortest.steps)
         tried = f"every schedule of up to {least} steps, shortest first ({shortest.verdict.distinct:,} states)"
         mine = f"none is shorter than yours, {least} steps" if len(steps) == least else f"the shortest takes {least}"
-        return Finding(covered=f"{tried}; of those that lose something, {mine}. In yours, {why}")
-    return Finding(why=_nothing_lost(naive, state), steps=told)
+        return Finding(covered=f"{tried}; of those that lose something, {mine}. In yours, {lost}")
+    return Finding(why=run.ending, steps=told)
 
 
 def picture(schedule: Plan | Searched, naive: Naive = NAIVE, title: str = "A schedule, step by step") -> Picture:
@@ -105,9 +103,14 @@ def picture(schedule: Plan | Searched, naive: Naive = NAIVE, title: str = "A sch
         return replicas.draw([], REPLICAS, title, f"The schedule cannot be read: {error}")
     except Unfinished as error:
         return replicas.draw([], REPLICAS, title, f"Nothing to draw: {error} is still unfinished")
-    rows, state, stop = _rows(steps, naive)
-    note = f"Step {len(rows) + 1} cannot happen: {stop}" if stop else naive.why(state)
-    return replicas.draw(rows, REPLICAS, title, note or _nothing_lost(naive, state))
+    run = Run(naive, steps)
+    note = f"Step {len(run.rows) + 1} cannot happen: {run.stop}" if run.stop else run.ending
+    return replicas.draw(run.rows, REPLICAS, title, note)
+
+
+def by_hand(naive: Naive = NAIVE) -> Hand:
+    """Return a schedule without steps, in a player: each click takes one. See `Hand.schedule`."""
+    return Hand(naive)
 
 
 def history(schedule: Plan, naive: Naive = NAIVE) -> History:
@@ -130,40 +133,6 @@ def history(schedule: Plan, naive: Naive = NAIVE) -> History:
             )  # fmt: skip
         operations.append(operation)
     return History(operations)
-
-
-def _rows(steps: Iterable[Step], naive: Naive) -> tuple[list[replicas.Row], State, str]:
-    # Each step that can happen, the state after it, and what stands in the way of the next one.
-    rows: list[replicas.Row] = []
-    state = naive.begin()
-    for step in steps:
-        before = state
-        try:
-            state = naive.take(before, step)
-        except NotPossible as error:
-            return rows, before, str(error)
-        holds = tuple(str(replica.copy) for replica in state.replicas)
-        remark, changes = _remark(naive, before, step, state)
-        rows.append(replicas.Row(str(step), step.where, changes, holds, remark))
-    return rows, state, ""
-
-
-def _remark(naive: Naive, before: State, step: Step, after: State) -> tuple[str, bool]:
-    who, where = naive.names.index(step.who), REPLICAS.index(step.where)
-    if step.verb == "asks":
-        copy = naive.sends(after, step.who)
-        hears = f"hears of {listed(after.replicas[where].copy.items)}"
-        return (hears if copy is None else f"{hears}, sends {copy}"), False
-    yes = after.people[who].stored > before.people[who].stored
-    if step.who in naive.told(after) and step.who not in naive.told(before):
-        return f"is told: {listed(naive.told(after)[step.who])}", True
-    return ("stored" if yes else "the replica says no"), yes
-
-
-def _nothing_lost(naive: Naive, state: State) -> str:
-    told = naive.told(state)
-    parts = [f"{who} was told [{listed(told[who])}]" if who in told else f"{who} is not done" for who in naive.names]
-    return f"nothing is lost: {' and '.join(parts)}"
 
 
 # -- on real servers -------------------------------------------------------------------------------------
@@ -223,18 +192,16 @@ async def perform(servers: Sequence[PlainServer], schedule: Plan, say: Callable[
     Raises `Unfinished`, `NotAStep`, `NotPossible`, and
     `AssertionError` if a server holds something else than the model.
     """
-    state = NAIVE.begin()
+    run = Run(NAIVE)
     for number, step in enumerate(read(schedule), start=1):
-        state, before = NAIVE.take(state, step), state
-        server = servers[REPLICAS.index(step.where)]
-        if step.verb == "asks":
-            command = "GET"
-        else:
-            copy = NAIVE.sends(before, step.who)
-            assert copy is not None
-            command = f"SET {json.dumps(copy)}"
-            await server.set(copy)
+        sends = NAIVE.sends(run.now, step.who)
+        run.take(step)
+        server, replica = servers[REPLICAS.index(step.where)], run.now.replicas[REPLICAS.index(step.where)]
+        command = "GET"
+        if step.verb == "stores":
+            command = f"SET {json.dumps(sends)}"
+            await server.set(sends or ())
         held = await server.get()
-        assert Copy(held[0], tuple(held[1])) == state.replicas[REPLICAS.index(step.where)].copy
-        say(f"{number}. {step}: {command} -> {json.dumps(held)}, {_remark(NAIVE, before, step, state)[0]}")
-    say(NAIVE.why(state) or _nothing_lost(NAIVE, state))
+        assert Copy(held[0], tuple(held[1])) == replica.copy, f"{step.where} holds {held}: was it empty at first?"
+        say(f"{number}. {step}: {command} -> {json.dumps(held)}, {run.rows[-1].remark}")
+    say(run.ending)

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from gryadka.views.svg import WIDTH, Picture, box, label, line, shortened
+from gryadka.views.frames import Choice, Frame
+from gryadka.views.svg import WIDTH, Picture, box, drawn, label, line, shortened
 
 _CHARACTER = 6.8
 _ROW = 30
 _TOP = 34
 _NAMES = 120  # how wide the steps' column is
 _REMARKS = 250  # and that of the remarks
+_NOTE = 28  # how high the line below the steps is
+_ROOM = 8  # for so many steps a frame has room from the start
 
 
 class Row(NamedTuple):
@@ -37,9 +40,26 @@ class Row(NamedTuple):
 
 def draw(rows: Sequence[Row], replicas: Sequence[str], title: str, note: str = "") -> Picture:
     """Draw a run. A solid box is a replica that stores, a dashed one is only asked, or stores nothing."""
+    lines = [row.in_words(number, replicas) for number, row in enumerate(rows, start=1)]
+    height = _TOP + _ROW * len(rows) + (_NOTE if note else 4)
+    shapes = _shapes(rows, replicas, note, height - _NOTE)
+    return Picture(title, "\n".join([*lines, *([note] if note else [])]), "\n".join(shapes), height)
+
+
+def frame(
+    rows: Sequence[Row], replicas: Sequence[str], title: str, told: str, note: str, choices: Sequence[Choice]
+) -> Frame:
+    """Draw a run as a frame with choices, with some room left for the steps to come. `told` is its first line."""
+    lines = [told, *(row.in_words(number, replicas) for number, row in enumerate(rows, start=1))]
+    bottom = _TOP + _ROW * max(len(rows), _ROOM)
+    words = "\n".join(lines)
+    return Frame(drawn(title, words, _shapes(rows, replicas, note, bottom), bottom + _NOTE), words, tuple(choices))
+
+
+def _shapes(rows: Sequence[Row], replicas: Sequence[str], note: str, bottom: float) -> list[str]:
+    # A shape a line; what stays from one frame to the next stays the same to the letter.
     pitch = (WIDTH - _NAMES - _REMARKS) / len(replicas)
     columns = {name: _NAMES + pitch * number for number, name in enumerate(replicas)}
-    bottom = _TOP + _ROW * len(rows)
     shapes = [label(left + pitch / 2, 16, name, anchor="middle", bold=True) for name, left in columns.items()]
     shapes += [line(left + pitch / 2, 22, left + pitch / 2, _TOP - 4) for left in columns.values()]
     for number, row in enumerate(rows):
@@ -52,9 +72,6 @@ def draw(rows: Sequence[Row], replicas: Sequence[str], title: str, note: str = "
             fitted = shortened(copy, int((pitch - 6) / _CHARACTER))
             shapes.append(label(left + pitch / 2, middle, fitted, anchor="middle", bold=touched and row.changes))
         shapes.append(label(WIDTH - _REMARKS + 8, middle, shortened(row.remark, int((_REMARKS - 8) / _CHARACTER))))
-    lines = [row.in_words(number, replicas) for number, row in enumerate(rows, start=1)]
     if note:
         shapes.append(label(4, bottom + 18, shortened(note, int(WIDTH / _CHARACTER)), bold=True))
-        lines.append(note)
-        bottom += 24
-    return Picture(title, "\n".join(lines), "\n".join(shapes), bottom + 4)
+    return shapes
