@@ -14,7 +14,8 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from gryadka.course import exercises
+from gryadka.course import examine, exercises
+from gryadka.course.finding import Finding
 from tests.exercises.ps1_acceptor import Wrong
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +24,7 @@ YOUR_TURN = "your turn: write this, and take this line out"
 UNANSWERED = f"NotImplementedError: {YOUR_TURN}"
 ANSWERS = {name: importlib.import_module(f"tests.exercises.{name}") for name in NAMES}
 WRONG: dict[str, dict[str, list[Wrong]]] = {name: module.WRONG for name, module in ANSWERS.items()}
+FINDINGS: dict[Any, Finding] = {}
 WRONG_ANSWERS = [
     pytest.param(name, item, wrong, id=f"{name}-{item}-{number}")
     for name, items in WRONG.items()
@@ -62,6 +64,26 @@ def run(notebook: NotebookNode) -> dict[str, str]:
             except Exception as error:
                 failures[cell.id] = f"{type(error).__name__}: {error}"
     return failures
+
+
+@pytest.fixture(autouse=True)
+def examined_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same answer stands in many runs: it takes seconds to explore, so it is explored once."""
+
+    def remembered(**functions: Any) -> Finding:
+        code = tuple((name, function.__code__) for name, function in functions.items())
+        if code not in FINDINGS:
+            FINDINGS[code] = explore_rules(**functions)
+        return FINDINGS[code]
+
+    explore_rules = examine.acceptor
+    monkeypatch.setattr(
+        examine,
+        "acceptor",
+        lambda prepare=None, accept=None: remembered(
+            **{name: rule for name, rule in (("prepare", prepare), ("accept", accept)) if rule}
+        ),
+    )
 
 
 @pytest.fixture
@@ -124,6 +146,7 @@ def test_a_folder_without_solutions_is_refused(tmp_path: Path, capsys: pytest.Ca
 # -- right, empty and wrong answers --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_solution_passes_its_own_checks(name: str) -> None:
     solution = read("solutions", name)
@@ -131,6 +154,7 @@ def test_a_solution_passes_its_own_checks(name: str) -> None:
     assert run(solution) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_answers_that_are_as_sound_pass_too(name: str) -> None:
     assert ANSWERS[name].SOUND
@@ -156,6 +180,7 @@ def test_every_graded_item_has_a_wrong_answer_to_reject(name: str) -> None:
     assert all(WRONG[name].values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "item", "wrong"), WRONG_ANSWERS)
 def test_a_wrong_answer_is_rejected_with_a_sentence(name: str, item: str, wrong: Wrong) -> None:
     failures = run(answered(read("solutions", name), {wrong.cell: wrong.source}))
@@ -230,7 +255,7 @@ def test_nbgrader_grades_a_class(tmp_path: Path) -> None:
     nbgrader("generate_assignment", "ps1_acceptor")
     made = tmp_path / "exercises" / "ps1_acceptor" / "ps1_acceptor.ipynb"
     assert made.read_bytes() == (ROOT / "exercises" / "ps1_acceptor" / "ps1_acceptor.ipynb").read_bytes()
-    nbgrader("autograde", "ps1_acceptor", "--Execute.timeout=15")
+    nbgrader("autograde", "ps1_acceptor", "--Execute.timeout=30")
     nbgrader("export")
     with (tmp_path / "grades.csv").open(encoding="utf-8") as table:
         scores = {row["student_id"]: float(row["score"]) for row in csv.DictReader(table)}

@@ -74,7 +74,7 @@ def _examine(
     explored = _explore(scopes, functions)
     if found := _fault(explored[-1], rules):
         return found
-    runs = simulated(**{name: getattr(rules, name) for name in functions})
+    runs = simulated(**functions)
     if not runs.holds:
         return runs
     if changed := next(filter(None, (each.ask_again() for each in explored)), ""):
