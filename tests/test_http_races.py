@@ -54,11 +54,13 @@ async def counted(cluster: LocalCluster) -> tuple[int, int, int]:
     return sum(one for one, _ in counts), sum(two for _, two in counts), final
 
 
+@pytest.mark.slow
 async def test_no_update_of_a_counter_is_lost(cluster: LocalCluster) -> None:
     acknowledged, perhaps, final = await counted(cluster)
     assert acknowledged > 0 and acknowledged <= final <= acknowledged + perhaps
 
 
+@pytest.mark.slow
 async def test_without_the_condition_updates_are_lost(cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Condition, "check", lambda *_: None)
     acknowledged, _, final = await counted(cluster)

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gryadka.acceptors.memory import MemoryAcceptor, memory_acceptors
@@ -21,6 +21,7 @@ from gryadka.simulation import plan
 from gryadka.simulation.loop import run
 from gryadka.simulation.network import Network
 from gryadka.simulation.scenarios import LOSSY, SHUFFLED, Weather
+from tests.examples import examples
 
 # -- against a model -------------------------------------------------------------------------------------
 
@@ -78,7 +79,7 @@ async def ask(store: Store, call: str, number: int, condition: Condition, once: 
 
 
 @given(st.lists(CALLS, max_size=25))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_the_store_does_what_a_model_in_plain_python_does(calls: list[tuple[str, str, str | None, int]]) -> None:
     async def play() -> None:
         configuration, acceptors = memory_acceptors(3)

@@ -74,6 +74,7 @@ def test_every_message_that_arrived_is_an_arrow_between_two_lines() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_no_arrow_goes_upwards() -> None:
     for scenario in ("reorder-2-2-1", "duplicates", "restarts"):
         view = SpaceTime(Trace(simulate(scenario, seed=4).events), most=120)
