@@ -136,7 +136,7 @@ class Died(Exception):
 @pytest.mark.parametrize("then", ["goes on", "goes back"])
 async def test_a_coordinator_may_die_before_any_of_its_calls(then: str, monkeypatch: pytest.MonkeyPatch) -> None:
     talk = membership._Coordinator._talk
-    for last in range(1, 200, 3):
+    for last in range(1, 400, 2):
         async with gryadka.local_cluster(3, server="fakeredis") as cluster:
             proposer, old = cluster.proposer(), cluster.names
             assert await add(proposer, "n") == 1

@@ -111,6 +111,9 @@ async def change_members(
     """
     coordinator = _Coordinator(connects, namespace, timeout_s, progress)
     standing = await coordinator.ask_all()
+    if standing.underway and standing.underway.ends == standing.roster.epoch:  # its last configuration may be in force
+        await coordinator.run(standing.underway)
+        standing = await coordinator.ask_all()
     underway = coordinator.planned(standing, list(names), copy, instead)
     await coordinator.claim(underway, standing)
     return await coordinator.run(underway)
@@ -154,7 +157,7 @@ class _Coordinator:
         # What a newcomer keeps of a plan that was given up counts for nothing.
         present = [(identity.decode(), plan) for identity, _, _, plan in answers.values() if identity]
         plans = [Underway.from_json(plan) for identity, plan in present if plan and identity in roster.members]
-        open_plans = [plan for plan in plans if plan.ends > roster.epoch]
+        open_plans = [plan for plan in plans if plan.ends >= roster.epoch]
         return Standing(
             {name: identity.decode() for name, (identity, *_) in answers.items() if identity},
             roster,
