@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gryadka import lab
 from gryadka.checking.history import UNTOLD, History, Operation, Outcome, Refusal
 from gryadka.checking.linearizability import MODELS, check
 from gryadka.checking.verdicts import Ok, Unknown, Violation
@@ -191,6 +192,15 @@ def test_the_failing_part_of_a_violation_is_thick_and_what_fits_nowhere_is_cross
     assert picture.text.splitlines()[-1] == "client 1: read() = 4, from 4 s to 5 s, fits nowhere"
     assert "Thick: these operations fit into no order, whatever the others did." in notes(picture)
     assert " ".join(notes(picture)).count("fits nowhere") == 1
+
+
+def test_a_line_leads_through_the_points_in_their_order() -> None:
+    verdict = check(GOOD, REGISTER)
+    line = ElementTree.fromstring(lab.history(GOOD, verdict).svg).find(f"{SVG}polyline")
+    assert line is not None
+    drawn = {bar.number: bar for bar in bars(history.draw(GOOD, verdict)).values()}
+    spots = [f"{drawn[str(number)].point},{drawn[str(number)].top + 10:.1f}" for number in range(1, 8)]
+    assert line.attrib["points"].split() == spots
 
 
 def test_only_the_register_that_failed_is_drawn_and_named() -> None:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from gryadka import lab
 from gryadka.acceptors.memory import memory_acceptors
 from gryadka.acceptors.observed import Observed
 from gryadka.acceptors.servers import LocalCluster
@@ -151,3 +152,11 @@ async def test_players_show_every_frame_and_leave_alone_who_has_gone_back() -> N
     assert "the work ended" not in live.states[-1].words
     assert states.at == 0
     assert proposers.at == len(live.proposers) - 1
+
+
+async def test_a_lesson_shows_it_in_one_line(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    live = lab.live(cluster, for_s=0.1, clients=4)
+    assert "Where the acceptors stand" in capsys.readouterr().out
+    await live.finished()
+    assert len(live.hands.hands) == 2 and live.walk.key == "counter"
+    assert "accepted" in live.states[-1].words

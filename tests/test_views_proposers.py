@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from gryadka import lab
 from gryadka.acceptors.memory import MemoryAcceptor, memory_acceptors
 from gryadka.errors import ChangeRejected
 from gryadka.proposer import Proposer
@@ -86,7 +87,7 @@ async def test_a_rival_empties_the_cache_and_refusals_are_counted() -> None:
     hands = group.hands.hands
     assert hands["proposer-7"].conflicts >= 2 and hands["proposer-8"].saved == 0
     assert hands["proposer-7"].counter > hands["proposer-8"].counter
-    assert "refusals" in draw(group.hands).words
+    assert "messages refused: " in draw(group.hands).words
     announced = [frame.announced for frame in frames(group.events)]
     assert announced[0] == "Nothing has happened yet."
     assert "Proposer 7 sends prepare 1:7." in announced
@@ -107,7 +108,15 @@ async def test_how_changes_ended_and_what_was_not_answered() -> None:
     await group.proposers[0].change("k", lambda value: 1)
     await asyncio.sleep(0)
     words = draw(group.hands).words
-    assert "changes ended: 1 refused, 1 applied" in words and "1 without an answer" in words
+    assert "changes ended: 1 refused, 1 applied" in words and "messages not answered: 1" in words
+
+
+def test_a_lesson_shows_it_in_one_line() -> None:
+    events = [Event("change-begun", 0, "proposer-7", change=1)]
+    shown = lab.proposers(events)
+    assert (
+        shown.view[len(shown.view) - 1].announced == "Proposer 7 is asked for a change; 1 of its changes are under way."
+    )
 
 
 def test_a_promise_of_too_few_is_no_cache_and_a_prepare_gives_it_up() -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gryadka import lab
 from gryadka.protocol.acceptor import (
     ZERO,
     Accept,
@@ -30,6 +31,7 @@ from gryadka.protocol.acceptor import (
 from gryadka.trace import FORGOTTEN, Event
 from gryadka.views import state_graph, walk
 from gryadka.views.frames import Frame
+from gryadka.views.player import frames_of
 from gryadka.views.state_graph import Board, draw, frames
 from gryadka.views.svg import WIDTH
 from gryadka.views.walk import Place, Walk, reachable, right
@@ -298,6 +300,12 @@ def test_the_rules_of_a_learner_are_drawn_against_the_right_ones() -> None:
     wrong = state_graph.rules(2, accept=eager)
     assert wrong.words.count("Wrong: the rules never lead to") == texts(wrong).count("wrong") == 3
     assert "no" in looks(wrong).values() and "which the rules forbid" in wrong.words
+
+
+def test_a_lesson_shows_it_in_one_line() -> None:
+    assert [frame.words for frame in frames_of(lab.state_graph(RUN).view)] == [frame.words for frame in frames(RUN)]
+    (alone,) = frames_of(lab.state_graph(accept=lambda state, message: (state, Conflict(state.promised))).view)
+    assert alone.words.count("Missed:") == 3
 
 
 # -- layout ------------------------------------------------------------------------------------------------

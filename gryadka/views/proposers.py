@@ -177,9 +177,9 @@ def facts_of(hand: Hand) -> list[str]:
         f"round trips: {hand.round_trips}{each}: {kinds}",
         f"changes ended: {', '.join(outcomes) or 'none'}",
     ]
-    trouble = [(hand.conflicts, "refusals"), (hand.unanswered, "without an answer")]
-    told = ", ".join(f"{count} {name}" for count, name in trouble if count)
-    return [*facts, *([f"trouble: {told}"] if told else []), *([] if hand.up else ["down"])]
+    trouble = [(hand.conflicts, "refused"), (hand.unanswered, "not answered")]
+    told = ", ".join(f"{name}: {count}" for count, name in trouble if count)
+    return [*facts, *([f"messages {told}"] if told else []), *([] if hand.up else ["down"])]
 
 
 _OUTCOMES = {"ChangeRejected": "refused", "NotApplied": "not applied", "OutcomeUnknown": "unknown"}
