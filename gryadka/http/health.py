@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from gryadka.acceptors import Acceptor
 from gryadka.errors import GryadkaError
+from gryadka.proposer import Proposer
 
 WAIT_S = 1.0
 
 
 class Health:
-    """Asks the acceptors for a register's state, which changes nothing there.
+    """Asks a proposer's acceptors for a register's state, which changes nothing there.
 
     A question is never cut short, since a connection may be half made then: it goes on while its acceptor is
     said not to answer in time, and whoever asks next waits for the same one.
     """
 
-    def __init__(self, acceptors: Mapping[str, Acceptor]) -> None:
-        self._acceptors = acceptors
+    def __init__(self, proposer: Proposer) -> None:
+        self._proposer = proposer
         self._questions: dict[str, asyncio.Task[str | None]] = {}
 
     async def faults(self) -> dict[str, str | None]:
         """Return each acceptor's fault, None if it answers."""
-        for name, acceptor in self._acceptors.items():
+        acceptors = self._proposer.acceptors  # others than last time, if members have changed
+        for name, acceptor in acceptors.items():
             if name not in self._questions:
                 self._questions[name] = asyncio.create_task(_fault(acceptor))
-        asked = {name: self._questions[name] for name in self._acceptors}
+        asked = {name: self._questions[name] for name in acceptors}
         await asyncio.wait(asked.values(), timeout=WAIT_S)
         for name, question in asked.items():
             if question.done() and self._questions.get(name) is question:

@@ -45,6 +45,7 @@ class Metrics:
 
     def text(self, acceptors: Mapping[str, str | None]) -> bytes:
         """Return all figures in Prometheus's text form. `acceptors` maps a name to its fault, or None."""
+        self._acceptors.clear()  # some may be members no more
         for name, fault in acceptors.items():
             self._acceptors.labels(name).set(fault is None)
         return generate_latest(self._registry)

@@ -46,7 +46,7 @@ class Service:
     def __init__(self, store: Store, *, host: str = "127.0.0.1", port: int = 0, grace_s: float = GRACE_S) -> None:
         self.store = store
         self.metrics = Metrics()
-        self.health = Health(store.proposer.acceptors)
+        self.health = Health(store.proposer)
         self.stopping = False
         self.url = ""
         self._place = host, port
