@@ -120,9 +120,13 @@ RIGHT_COUNTS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("functions", [(prepare, accept), (prepare,), (None, accept)])
+@pytest.mark.parametrize(
+    "functions",
+    [{"prepare": prepare, "accept": accept}, {"prepare": prepare}, {"accept": accept}],
+    ids=" and ".join,
+)
 def test_right_rules_pass_and_the_real_counts_are_told(functions: Any) -> None:
-    assert examine.acceptor(*functions) == Finding(covered=RIGHT_COUNTS)
+    assert examine.acceptor(**functions) == Finding(covered=RIGHT_COUNTS)
 
 
 @pytest.mark.slow
@@ -180,6 +184,7 @@ def climbs(state: State, message: Prepare) -> tuple[State, Reply]:
     [
         (no, "no change can ever be acknowledged, whatever happens: an acceptor that has promised nothing", 0),
         (forgets_what_it_accepted, "[1] was acknowledged before change 2 began, and its caller was shown [2]", 14),
+        (None, "prepare is None; it has to be a function", 0),
         (7, "prepare is 7; it has to be a function", 0),
         ("prepare", "prepare is 'prepare'; it has to be a function", 0),
     ],
@@ -193,6 +198,12 @@ def test_a_wrong_prepare_is_told(function: Any, why: str, steps: int) -> None:
 def test_answers_without_end_are_not_taken_for_right(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examine, "BUDGET", Budget(max_states=2_000))
     assert "after 2,000 states there still are new ones" in examine.acceptor(climbs, accept).why
+
+
+def test_an_empty_hand_is_not_taken_for_right_work() -> None:
+    assert examine.acceptor().why.startswith("there is nothing to check")
+    assert examine.choose(None).why == "choose is None; it has to be a function"  # type: ignore[arg-type]
+    assert examine.acceptor(accept=None).why == "accept is None; it has to be a function"  # type: ignore[arg-type]
 
 
 def wants_its_own_prepare(state: State, message: Accept) -> tuple[State, Reply]:

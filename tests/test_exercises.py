@@ -69,21 +69,15 @@ def run(notebook: NotebookNode) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def examined_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same answer stands in many runs: it takes seconds to explore, so it is explored once."""
+    explored = examine.acceptor
 
-    def remembered(**functions: Any) -> Finding:
-        code = tuple((name, function.__code__) for name, function in functions.items())
+    def remembered(prepare: Any, accept: Any) -> Finding:
+        code = prepare.__code__, accept.__code__
         if code not in FINDINGS:
-            FINDINGS[code] = explore_rules(**functions)
+            FINDINGS[code] = explored(prepare, accept)
         return FINDINGS[code]
 
-    explore_rules = examine.acceptor
-    monkeypatch.setattr(
-        examine,
-        "acceptor",
-        lambda prepare=None, accept=None: remembered(
-            **{name: rule for name, rule in (("prepare", prepare), ("accept", accept)) if rule}
-        ),
-    )
+    monkeypatch.setattr(examine, "acceptor", remembered)
 
 
 @pytest.fixture

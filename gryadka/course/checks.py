@@ -21,6 +21,7 @@ from gryadka.course.checking import Checks, Result, show_line, why
 from gryadka.course.finding import Finding
 from gryadka.course.invariants import MUTANTS, Invariant
 from gryadka.proposer import Proposer
+from gryadka.protocol import acceptor as own
 
 
 class Interrupted(KeyboardInterrupt):
@@ -59,7 +60,7 @@ class LearnersChecks(Checks):
         self.finding = finding
         self.record(Result(sentence, finding.holds, finding.why, finding.covered, finding.steps))
 
-    def acceptor(self, prepare: PrepareFunction | None = None, accept: AcceptFunction | None = None) -> None:
+    def acceptor(self, prepare: PrepareFunction = own.prepare, accept: AcceptFunction = own.accept) -> None:
         """Check an acceptor's two rules, in every schedule; the course's own stand in for what is left out."""
         self.tell(
             "the acceptor keeps its promises, and nothing that was acknowledged is lost, whatever the network does",

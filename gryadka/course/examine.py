@@ -31,6 +31,7 @@ from gryadka.checking.rules import Broken, Rules, Scope
 from gryadka.course.finding import Finding
 from gryadka.course.simulated import simulated
 from gryadka.course.story import told, with_rule
+from gryadka.protocol import acceptor as own
 from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Message, Prepare, Promise, State
 
 BUDGET = Budget(max_states=300_000, max_seconds=20)
@@ -41,16 +42,21 @@ THREE_PROMISES = Scope(proposers=3, ballots=1, prepare_quorum=3, accept_quorum=1
 BALLOTS = [Ballot(counter, proposer) for counter, proposer in product((1, 2, 3), (1, 2))]
 
 
-def acceptor(prepare: PrepareFunction | None = None, accept: AcceptFunction | None = None) -> Finding:
+def acceptor(prepare: PrepareFunction = own.prepare, accept: AcceptFunction = own.accept) -> Finding:
     """Examine an acceptor's two rules; Gryadka's own stand in for what is left out."""
-    rules = LearnersRules(Scope(), prepare, accept)
-    asks: list[Callable[[], object]] = []
-    if prepare is not None:
-        asks.append(partial(rules.prepare, State(), Prepare(Ballot(1, 1))))
-    if accept is not None:
-        asks.append(partial(rules.accept, State(), Accept(Ballot(1, 1), _stored(1), Ballot(1, 1))))
-    functions = {"prepare": prepare, "accept": accept}
-    return _examine(rules, asks, SCOPES, {name: each for name, each in functions.items() if each is not None})
+    functions: dict[str, Any] = {}
+    if prepare is not own.prepare:
+        functions["prepare"] = prepare
+    if accept is not own.accept:
+        functions["accept"] = accept
+    if not functions:
+        return Finding("there is nothing to check: hand over your own prepare, your own accept, or both")
+    rules = LearnersRules(Scope(), **functions)
+    asks = {
+        "prepare": partial(rules.prepare, State(), Prepare(Ballot(1, 1))),
+        "accept": partial(rules.accept, State(), Accept(Ballot(1, 1), _stored(1), Ballot(1, 1))),
+    }
+    return _examine(rules, [asks[name] for name in functions], SCOPES, functions)
 
 
 def choose(choose: ChooseFunction) -> Finding:
