@@ -140,7 +140,7 @@ def play(
     if not len(trace):
         show("There is no run to play here.", "<div>There is no run to play here.</div>")
         return None
-    return Player(ClusterView(trace, key=key), speed=speed, demo=demo)
+    return Player(ClusterView(trace, key=key, title=getattr(run, "why", "")), speed=speed, demo=demo)
 
 
 def spacetime(

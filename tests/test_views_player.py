@@ -179,7 +179,7 @@ def test_a_finding_plays_with_its_own_sentences() -> None:
     event = Event("sent", 1.0, "proposer-1", peer="A", key="k", message=Prepare(Ballot(1, 1)))
     shown = lab.play(Finding(why="no", steps=("proposer 1 does wrong",), events=(event,)))
     assert shown
-    assert shown.view[1].announced == "Proposer 1 does wrong"
+    assert (shown.title, shown.view[1].announced) == ("no", "Proposer 1 does wrong")
 
 
 def test_where_nothing_happened_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:

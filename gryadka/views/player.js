@@ -96,8 +96,8 @@ const button = (id, label, title, onclick) => element("button", { type: "button"
 // -- the player ----------------------------------------------------------------------------------------------
 
 class Player {
-  constructor(root, store, { title, at = 0, demo = false, speed = 2, live = false, onAt, send }) {
-    Object.assign(this, { root, store, live, speed, onAt, send, at, playing: null, waiting: new Map(), asked: 0 });
+  constructor(root, store, { title, at = 0, demo = false, speed = 2, onAt, send }) {
+    Object.assign(this, { root, store, speed, onAt, send, at, playing: null, waiting: new Map(), asked: 0, shown: 0 });
     root.classList.add("gryadka-player");
     // JupyterLab's own shortcuts would take the keys.
     const marks = { tabindex: 0, role: "group", "aria-label": title, "data-testid": "player",
@@ -146,25 +146,32 @@ class Player {
   go(number, smooth = true) {
     number = Math.max(0, Math.min(number, this.last));
     if (number === this.at) return;
-    this.show(number, smooth && Math.abs(number - this.at) === 1 && !(this.playing && this.speed > 3));
+    this.show(number, smooth && Math.abs(number - this.at) === 1);
     this.onAt?.(number);
   }
 
   show(number, smooth) {
     this.at = number = Math.max(0, Math.min(number, this.last));
     const frame = this.store.get(number), now = parsed(frame.svg), old = this.picture.firstElementChild;
+    const quick = performance.now() - this.shown < MOVE_MS;  // nobody can follow: neither movements nor sentences
+    this.shown = performance.now();
     this.offer(now, frame.choices);
-    if (old) patch(old, now, smooth && !calm());
+    if (old) patch(old, now, smooth && !quick && !calm());
     else this.picture.append(now);
-    // Whoever listens cannot follow ten sentences a second.
-    this.said.setAttribute("aria-live", this.playing && this.speed > 1 ? "off" : "polite");
-    this.said.textContent = frame.words[0];
+    this.announce(frame.words[0], quick);
     this.words.textContent = frame.words.join("\n");
     this.slider.max = this.last;
     this.slider.value = number;
     this.slider.setAttribute("aria-valuetext", `${number} of ${this.last}: ${frame.words[0]}`);
     this.place.textContent = `${number} / ${this.last}`;
     this.root.dataset.at = number;
+  }
+
+  announce(text, quick) {
+    clearTimeout(this.quiet);
+    this.said.setAttribute("aria-live", quick ? "off" : "polite");
+    this.said.textContent = text;
+    if (quick) this.quiet = setTimeout(() => { this.announce("", false); this.announce(text, false); }, 2 * MOVE_MS);
   }
 
   play(on) {
@@ -312,6 +319,7 @@ class Player {
 
   close() {
     this.play(false);
+    clearTimeout(this.quiet);
     document.removeEventListener("fullscreenchange", this.leaving);
     for (const timer of this.waiting.values()) clearTimeout(timer);
   }

@@ -109,6 +109,33 @@ async def test_it_plays_without_the_kernel_and_two_views_go_together(lab: Lab, s
     assert errors == []
 
 
+WRONG_RULE = """
+from gryadka import lab
+from gryadka.course import check
+from gryadka.protocol.acceptor import Promise
+
+def prepare(state, message):
+    return state._replace(promised=message.ballot), Promise(state.accepted, state.value)
+
+check.acceptor(prepare=prepare)
+lab.play(check.finding)
+"""
+
+
+async def test_the_counterexample_of_a_wrong_rule_plays_from_its_check(lab: Lab, server_root: Path) -> None:
+    _, shown, errors = await opened(lab, server_root, "counterexample.ipynb", WRONG_RULE)
+    told = [await said(shown)]
+    for _ in range(4):
+        await shown.press("ArrowRight")
+        told.append(await said(shown))
+    assert told[0] == "Nothing has happened yet."
+    assert told[1].startswith("Proposer 1 begins change 1")
+    assert told[4].endswith("By the rules: A refuses 1:1, because it has promised 2:1")
+    assert "promised 1:1" in await shown.locator("svg").get_by_text("promised 1:1").first.inner_html()
+    await artifact(shown, "player-counterexample")
+    assert errors == []
+
+
 async def test_a_saved_page_plays_without_jupyter(lab: Lab, tmp_path: Path) -> None:
     player = expected()
     player.save(tmp_path / "run.html")
