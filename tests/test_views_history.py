@@ -231,6 +231,16 @@ def test_of_a_long_history_the_failing_part_is_drawn_and_the_rest_is_counted() -
     assert [bar.number for bar in bars(part).values()] == [str(number) for number in range(101, 106)]
 
 
+@pytest.mark.parametrize("clients", [1, 2, 5])
+def test_no_more_are_drawn_than_there_is_room_for(clients: int) -> None:
+    long = [operation(n % clients, "write", n, n + 0.7 * clients, n) for n in range(60)]
+    picture = history.draw(long, check(long, REGISTER))
+    drawn = list(bars(picture).values())
+    assert 12 < len(drawn) < 30
+    assert min(bar.right - bar.left for bar in drawn) >= 19
+    assert f"{len(drawn)} of 60 operations are drawn." in picture.text
+
+
 def test_no_verdict_and_an_undecided_one() -> None:
     assert not any(bar.point or bar.thick for bar in bars(history.draw(GOOD)).values())
     picture = history.draw(GOOD, Unknown("the budget was spent"))

@@ -36,18 +36,24 @@ _NOTE = 18
 
 # How much room the picture gives, before it is stretched to its width.
 _STEP, _TURN, _POINT = 6.0, 34.0, 22.0
+_DENSEST = 0.6  # it may be squeezed so much, for bars to stay wider than the numbers in them
 
 
 def draw(history: Iterable[Operation], verdict: Verdict | None = None, *, title: str = "", most: int = 30) -> Picture:
     """Draw a history, a row for each client; with a verdict on it, also what the verdict says, and where.
 
-    No more than `most` operations are drawn, and the picture says so: those around the failing part, all of
-    which is drawn, or else the first ones. To see others, hand over a part: `draw(history[100:140], verdict)`.
+    No more than `most` operations are drawn, fewer if there is no room, and the picture says so: those around the
+    failing part, all of which is drawn, or else the first ones. To see others, hand over a part:
+    `draw(history[100:140], verdict)`.
     """
     everything = sorted(history, key=lambda operation: operation.invoked_s)
     if isinstance(verdict, Violation):
         everything = [operation for operation in everything if operation.key == verdict.key]
-    return _Chart(everything, _around(everything, verdict, most), verdict).picture(title)
+    chart = _Chart(everything, _around(everything, verdict, most), verdict)
+    while chart.crowded and most > 1:
+        most -= 1
+        chart = _Chart(everything, _around(everything, verdict, most), verdict)
+    return chart.picture(title)
 
 
 def frame(history: Iterable[Operation], verdict: Verdict | None = None, *, title: str = "", most: int = 30) -> Frame:
@@ -140,6 +146,7 @@ class _Chart:
                 columns[2].update((place, x + room * (n + 0.5) / len(points)) for n, place in enumerate(points))
                 x += room
         scale = (WIDTH - self.margin - 10) / x
+        self.crowded = scale < _DENSEST and len(self.operations) > max(1, len(self.failing))
         begins, ends, spots = ({place: self.margin + scale * x for place, x in each.items()} for each in columns)
         everywhere = range(len(self.operations))
         self.begins = [begins[place] for place in everywhere]
