@@ -46,7 +46,12 @@ Key = Annotated[str, typer.Argument(help="Any text.")]
 NewValue = Annotated[str, typer.Argument(metavar="VALUE", help="JSON, or - to read it from standard input.")]
 IsText = Annotated[bool, typer.Option("--text", help="VALUE is text as it stands, not JSON.")]
 
-kv = typer.Typer(no_args_is_help=True, help="Read and change records, through a service or straight on the acceptors.")
+kv = typer.Typer(
+    no_args_is_help=True,
+    help="Read and change records, through a service or straight on the acceptors.\n\n"
+    "Exit code: 0 done, 1 no such record or another ETag, 2 the command is wrong, 3 the outcome is unknown, "
+    "4 not applied: try again.",
+)
 
 
 def add_to(app: typer.Typer) -> None:

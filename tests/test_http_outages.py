@@ -17,6 +17,7 @@ from tests.http_client import change, client
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 async def test_without_a_quorum_it_is_503_or_504_and_the_word_is_kept(cluster: LocalCluster) -> None:
     async with Service(Store(cluster.proposer(timeout_s=0.5))) as service, client(service) as http:
         await http.put("/kv/a", json=1)
@@ -72,6 +73,7 @@ async def test_health_names_the_acceptor_that_does_not_answer_and_no_password(cl
             assert url.split("@")[0].removeprefix("redis://:") not in limping.text + figures
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 async def test_health_does_not_wait_for_an_acceptor_that_hangs(cluster: LocalCluster) -> None:
     async with Service(Store(cluster.proposer())) as service, client(service) as http:

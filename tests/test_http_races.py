@@ -20,6 +20,8 @@ from tests.http_client import change, client
 
 Clients = list[httpx.AsyncClient]
 
+pytestmark = pytest.mark.slow
+
 
 @asynccontextmanager
 async def two_services(cluster: LocalCluster, timeout_s: float = 10.0) -> AsyncIterator[Clients]:
@@ -54,13 +56,11 @@ async def counted(cluster: LocalCluster) -> tuple[int, int, int]:
     return sum(one for one, _ in counts), sum(two for _, two in counts), final
 
 
-@pytest.mark.slow
 async def test_no_update_of_a_counter_is_lost(cluster: LocalCluster) -> None:
     acknowledged, perhaps, final = await counted(cluster)
     assert acknowledged > 0 and acknowledged <= final <= acknowledged + perhaps
 
 
-@pytest.mark.slow
 async def test_without_the_condition_updates_are_lost(cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Condition, "check", lambda *_: None)
     acknowledged, _, final = await counted(cluster)
@@ -170,7 +170,6 @@ async def versioned_history(cluster: LocalCluster) -> History:
     return recorder.history()
 
 
-@pytest.mark.slow
 async def test_a_history_of_puts_and_compare_and_sets_is_linearizable(cluster: LocalCluster) -> None:
     history = await versioned_history(cluster)
     verdict = check_versioned(history)
@@ -179,7 +178,6 @@ async def test_a_history_of_puts_and_compare_and_sets_is_linearizable(cluster: L
     assert sum(operation.f != "read" and isinstance(operation.result, dict) for operation in history) > 20
 
 
-@pytest.mark.slow
 async def test_without_the_condition_the_history_is_a_violation(
     cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +202,6 @@ async def deleting_client(clients: Clients, recorder: Recorder, process: int, op
             end(deleting, await sent(http.delete(path)), lambda a: None if a.status_code == 204 else Refusal(None))
 
 
-@pytest.mark.slow
 async def test_a_history_with_deletions_is_linearizable(cluster: LocalCluster) -> None:
     recorder = Recorder()
     async with two_services(cluster, timeout_s=1.0) as clients:

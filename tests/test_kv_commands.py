@@ -118,6 +118,7 @@ async def test_a_command_that_cannot_be_carried_out_ends_with_2(servers: LocalCl
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 async def test_without_a_quorum_the_exit_code_says_what_is_known(servers: LocalCluster) -> None:
     env = {"GRYADKA_URLS": " ".join(servers.urls)}
     async with Service(Store(servers.proposer(timeout_s=0.3))) as service:
