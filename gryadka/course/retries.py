@@ -40,7 +40,7 @@ from gryadka.simulation.loop import SimulationError, run
 from gryadka.simulation.network import Network
 from gryadka.simulation.plan import Fault
 from gryadka.simulation.scenarios import Scenario, Storm, Weather
-from gryadka.trace import Event
+from gryadka.trace import Event, Kind
 
 Deposit = Callable[[Proposer, str, int, str], Awaitable[object]]
 
@@ -54,7 +54,12 @@ _ROUGH = Weather(delay_s=(0.0005, 0.004), loss=0.3, late=0.15, late_s=(0.05, 0.6
 _OUTAGES = Storm("partition", calm_s=(0.0, 0.02), for_s=(0.05, 0.6))
 _HALVES = Storm("one-way", calm_s=(0.0, 0.05), for_s=(0.05, 0.4))
 
+_BRIEF = Storm("one-way", calm_s=(0.0005, 0.006), for_s=(0.02, 0.06))
+
 NIGHTS: tuple[Scenario, ...] = (
+    Scenario(
+        "impatient", "one client that gives each change 30 ms", 1, 1, 1, storms=(_BRIEF,), steps=1, timeout_s=0.03
+    ),
     Scenario("alone", "one client, one deposit", 1, 1, 1, weather=_ROUGH, storms=(_HALVES,), steps=1),
     Scenario("a pair", "two clients, one deposit each", 2, 2, 1, weather=_ROUGH, storms=(_HALVES,), steps=1),
     Scenario("outages", "three clients, cut off in places", 3, 3, 1, storms=(_OUTAGES, _HALVES), steps=2),
@@ -182,6 +187,7 @@ class _World:
     def __init__(self, deposit: Deposit, night: Night) -> None:
         self.deposit, self.night = deposit, night
         scenario = night.scenario
+        self.over = False  # nobody pays in any more
         self.members = plan.acceptors(scenario)
         self.weather = plan.DrawnFates(scenario.weather, plan.stream(night.seed, "network"))
 
@@ -195,6 +201,7 @@ class _World:
         night.amounts = [10**number for number in range(scenario.clients * scenario.steps)]
         tasks = [self.loop.create_task(self._client(number)) for number in range(scenario.clients)]
         _, late = await asyncio.wait(tasks, timeout=PATIENCE_S + FAULTS_S)
+        self.over = True
         for task in late:
             task.cancel()
         if not (night.errors or late):
@@ -239,9 +246,20 @@ class _World:
         return self.weather(source, target, number)
 
     def _begin(self, fault: Fault) -> None:
-        ways = frozenset(fault.places)
-        self.network.cut(ways)
-        self.loop.call_later(min(fault.for_s, FAULTS_S - fault.at_s), self.network.heal, ways)
+        if self.over:
+            return
+        self.network.cut(frozenset(fault.places))
+        self._tell("partitioned", fault)
+        self.loop.call_later(min(fault.for_s, FAULTS_S - fault.at_s), self._end, fault)
+
+    def _end(self, fault: Fault) -> None:
+        self._tell("healed", fault)
+        self.network.heal(frozenset(fault.places))
+
+    def _tell(self, kind: Kind, fault: Fault) -> None:
+        for way in fault.places:
+            node, peer = (name.replace("P", "proposer-") for name in way.split(">"))
+            self.night.observe(Event(kind, self.loop.time(), node, peer=peer))
 
 
 def _until(at_s: float, faults: Iterator[Fault]) -> Iterator[Fault]:

@@ -32,7 +32,7 @@ WRONG = {
     "build-deposit": {
         "pays in once and hopes": (
             deposit(PLAIN + "\n    await proposer.change(key, pay_in)\n"),
-            "the deposit of 1 gave up: it let NotApplied out",
+            "the deposit of 1 gave up: it let OutcomeUnknown out",
         ),
         "repeats blindly": (
             deposit(PLAIN + REPEAT),
