@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -130,3 +131,49 @@ def test_the_error_of_a_rule_is_told() -> None:
     assert "AttributeError" in player.view[2].announced
     player.do("append P2")
     assert len(player.view) == 4
+
+
+# -- without the picture ---------------------------------------------------------------------------------
+
+LESSON_02 = ["append P1", "append P2", "deliver 1", "deliver 4", "deliver 2", "deliver 5", "deliver 7", "deliver 9"]
+
+
+def test_the_story_of_a_promise_can_be_followed_by_ear() -> None:
+    run = view(*LESSON_02, "deliver 11", "deliver 12")
+    assert [run[number].announced for number in range(1, len(run))] == [
+        "Proposer 1 begins change 1. Proposer 1 asks A, B and C to promise 1:1.",
+        "Proposer 2 begins change 1. Proposer 2 asks A, B and C to promise 1:2.",
+        "A promises 1:1, and tells that it has accepted nothing.",
+        "A promises 1:2, and tells that it has accepted nothing.",
+        "B promises 1:1, and tells that it has accepted nothing.",
+        "B promises 1:2, and tells that it has accepted nothing.",
+        "Proposer 1 hears from A: promise (none).",
+        "Proposer 1 hears from B: promise (none); that makes a quorum: A and B. "
+        'Proposer 1 asks A, B and C to accept "a1;" at 1:1, and to promise 2:1 next.',
+        "A says no to accept 1:1: it has promised 1:2, and 1:1 is lower.",
+        "B says no to accept 1:1: it has promised 1:2, and 1:1 is lower.",
+    ]
+
+
+PROMISES = re.compile(r"\b([A-C]) promises (\S+), and tells")
+ACCEPTS = re.compile(r"\b([A-C]) accepts (\S+) at (\d+:\d+)(?:, and promises (\d+:\d+) next)?")
+FORGETS = re.compile(r"\b([A-C]) is back, without what it had stored")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_announcements_alone_tell_what_every_acceptor_remembers(seed: int) -> None:
+    chance, run = random.Random(seed), view()
+    heard = {name: ["nothing", "nothing", "none"] for name in "ABC"}
+    for at in range(120):
+        run.act(chance.choice(run.cluster.possible()), at)
+        told = run[at + 1].announced
+        for name, ballot in PROMISES.findall(told):
+            heard[name][0] = ballot
+        for name, value, ballot, promise in ACCEPTS.findall(told):
+            heard[name] = [promise or ballot, ballot, value]
+        for name in FORGETS.findall(told):
+            heard[name] = ["nothing", "nothing", "none"]
+        for name, (promised, accepted, value) in heard.items():
+            shown = texts(keyed(run[at + 1])[f"node {name}"])[1:4]
+            assert shown == [f"promised {promised}", f"accepted {accepted}", shown[2]]
+            assert f"value {value}".startswith(shown[2].rstrip("…"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.async_api import Locator, expect
 
 from gryadka import lab as labs
-from tests.browser.jupyter import Lab
+from tests.browser.jupyter import IS_IDLE, Lab
 from tests.browser.test_player import artifact, opened, said
 
 NOTEBOOK = "from gryadka import lab\nhand = lab.cluster()\nhand"
@@ -128,6 +128,38 @@ async def test_a_browser_that_missed_a_message_asks_for_everything(lab: Lab, ser
     await settled(shown, 2)
     await shown.press("ArrowLeft")
     assert await said(shown) == labs.cluster("append P1").view[1].announced
+    assert errors == []
+
+
+async def test_after_a_reload_the_page_shows_what_python_knows_and_goes_on(lab: Lab, server_root: Path) -> None:
+    page, shown, _ = await opened(lab, server_root, "reload.ipynb", NOTEBOOK)
+    await shown.press("a")
+    await settled(shown, 1)
+    await shown.press("1")
+    await settled(shown, 2)
+    before = await said(shown)
+    await page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    await page.reload()
+    await page.wait_for_function(IS_IDLE, arg="reload.ipynb", timeout=60_000)
+    await settled(shown, 2)
+    assert await said(shown) == before
+    await shown.press("1")
+    await settled(shown, 3)
+
+
+async def test_the_focus_is_seen_on_the_view_and_on_a_message(lab: Lab, server_root: Path) -> None:
+    page, shown, errors = await opened(lab, server_root, "focus.ipynb", NOTEBOOK)
+    outline = "part => getComputedStyle(part).outlineStyle + ' ' + getComputedStyle(part).outlineWidth"
+    assert await shown.evaluate(outline) != "solid 3px"
+    await shown.press("a")
+    await settled(shown, 1)
+    assert await shown.evaluate(outline) == "solid 3px"
+    await page.keyboard.press("Tab")  # the first thing in the picture that can be chosen
+    focused = page.locator(":focus")
+    assert await focused.get_attribute("role") == "button"
+    assert await focused.get_attribute("aria-label")
+    assert await focused.evaluate(outline) == "solid 3px"
+    await artifact(shown, "cluster-focus")
     assert errors == []
 
 
