@@ -36,6 +36,7 @@ from gryadka.protocol.value import pack, unpack
 from gryadka.simulation import plan
 from gryadka.simulation.campaign import campaign
 from gryadka.simulation.loop import SimulationError
+from gryadka.simulation.network import Link, Network
 from gryadka.simulation.plan import Choices, Fault, Step
 from gryadka.simulation.run import Result, simulate
 from gryadka.simulation.scenarios import CLASSIC, SCENARIOS, Scenario, Storm
@@ -66,6 +67,9 @@ DIGESTS = {
     "skewed-clocks": "aad7eaddd4f1226f",
     "slow-acceptor": "4fbc744089c9e58b",
     "amnesia": "ceeb99a42902ffd2",
+    "members-3-to-4": "05b5f7608bcc41bb",
+    "members-in-flux": "7079b3db26b4f165",
+    "members-without-rescan": "88f7b4057c962a13",
 }
 """Of seed 1 with 8 steps a client: the first 16 digits."""
 
@@ -178,7 +182,7 @@ def test_a_must_fail_scenario_is_found_out(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", MUST_FAIL, ids=lambda scenario: scenario.name)
 def test_its_twin_without_the_fault_is_sound(scenario: Scenario) -> None:
     storms = tuple(replace(storm, kind="crash") for storm in scenario.storms)
-    twin = replace(scenario, accept_quorum=0, storms=storms, steps=20)
+    twin = replace(scenario, accept_quorum=0, skip_rescan=False, storms=storms, steps=20)
     assert not any(simulate(twin, seed, record=False).violated for seed in range(6))
 
 
@@ -400,3 +404,29 @@ def test_nothing_goes_wrong_where_nothing_can() -> None:
     result = simulate(QUIET, choices=Choices({"append-1": "append"}, tuple(steps)))
     assert results_of(result) == ["1;", "1;2;", "1;2;"]
     assert result.virtual_s == 0.004  # four round trips of 1 ms: prepare and accept, then one for each change
+
+
+@pytest.mark.slow
+def test_without_the_refusal_of_older_epochs_members_in_flux_lose_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who works with an old configuration misses what the new one chose: the refusal is what prevents it."""
+
+    def deaf(network: Network, packet: Any) -> None:
+        network.in_force.clear()
+        arrive(network, packet)
+
+    arrive = Network._arrive
+    monkeypatch.setattr(Network, "_arrive", deaf)
+    assert any(simulate("members-in-flux", seed, record=False).violated for seed in range(60))
+
+
+def test_members_change_many_times_in_flux(monkeypatch: pytest.MonkeyPatch) -> None:
+    latest: list[int] = []
+    adopt = Link.adopt
+
+    async def counted(link: Link, epoch: int, configuration: Configuration) -> None:
+        latest.append(epoch)
+        await adopt(link, epoch, configuration)
+
+    monkeypatch.setattr(Link, "adopt", counted)
+    result = simulate("members-in-flux", 1)
+    assert not result.violated and result.counts["acknowledged"] > 20 and max(latest) > 5

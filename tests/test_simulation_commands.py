@@ -52,7 +52,11 @@ def test_the_list_has_one_name_a_line_and_marks_those_that_must_fail() -> None:
     assert done.exit_code == 0
     lines = done.output.splitlines()
     assert [line.split()[0] for line in lines] == list(SCENARIOS)
-    assert [line for line in lines if "must fail" in line] == ["loss-quorum-of-1 (must fail)", "amnesia (must fail)"]
+    assert [line for line in lines if "must fail" in line] == [
+        "loss-quorum-of-1 (must fail)",
+        "amnesia (must fail)",
+        "members-without-rescan (must fail)",
+    ]
 
 
 def test_a_sound_scenario_ends_with_0() -> None:

@@ -13,13 +13,14 @@ leave; what has left before may still arrive, even long after, and even after it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from gryadka.acceptors import Request
 from gryadka.acceptors.memory import MemoryAcceptor
 from gryadka.errors import AcceptorError
 from gryadka.protocol.acceptor import Reply, State
+from gryadka.protocol.configuration import Configuration
 from gryadka.simulation.plan import Fate, Fates
 from gryadka.trace import Event, Observe
 
@@ -27,19 +28,30 @@ _Replies = list[Reply | AcceptorError]
 
 
 class Link:
-    """An acceptor as one proposer sees it. `host` is the proposer's place, `node` its own name in the trace."""
+    """An acceptor as one proposer sees it. `host` is the proposer's place, `node` its own name in the trace.
 
-    def __init__(self, network: Network, host: str, node: str, acceptor: str, answer_s: float) -> None:
-        self.host, self.node, self.acceptor = host, node, acceptor
+    It belongs to the configuration of one `epoch`; `follow` is told of a later one that is in force there.
+    """
+
+    def __init__(self, network: Network, host: str, node: str, acceptor: str, answer_s: float, epoch: int = 0) -> None:
+        self.host, self.node, self.acceptor, self.epoch = host, node, acceptor, epoch
+        self.follow: Callable[[InForce], None] | None = None
         self._network = network
         self._answer_s = answer_s
 
     async def send(self, requests: Sequence[Request]) -> _Replies:
         """Carry the requests there and the replies back. Raises `AcceptorError` if none came within `answer_s`."""
+        return await self._answered(requests)
+
+    async def adopt(self, epoch: int, configuration: Configuration) -> None:
+        """Put a configuration into force there. Raises `AcceptorError` if no answer came within `answer_s`."""
+        await self._answered((), InForce(epoch, configuration))
+
+    async def _answered(self, requests: Sequence[Request], adopt: InForce | None = None) -> _Replies:
         network = self._network
         answer: asyncio.Future[_Replies] = network.loop.create_future()
         timer = network.loop.call_later(self._answer_s, self._give_up, answer)
-        network.carry(_Packet(self, requests, answer))
+        network.carry(_Packet(self, requests, answer, adopt=adopt))
         try:
             return await answer
         finally:
@@ -57,13 +69,22 @@ class Link:
             answer.set_exception(AcceptorError(self.acceptor, f"did not answer within {self._answer_s:g} s"))
 
 
+class InForce(NamedTuple):
+    """A configuration, as an acceptor was told of it."""
+
+    epoch: int
+    configuration: Configuration
+
+
 class _Packet(NamedTuple):
-    """A batch on its way; with `replies` it is on its way back."""
+    """A batch on its way; with `replies` it is on its way back. `adopt` puts a configuration into force; on the
+    way back it is a later one, for which the batch was refused."""
 
     link: Link
     requests: Sequence[Request]
     answer: asyncio.Future[_Replies]
     replies: _Replies | None = None
+    adopt: InForce | None = None
 
 
 class Network:
@@ -85,6 +106,7 @@ class Network:
         self.loop = loop
         self.acceptors = acceptors
         self.fates_met: dict[str, Fate] = {}
+        self.in_force: dict[str, InForce] = {}  # acceptor -> the latest configuration that it was told of
         self._fates = fates
         self._observe = observe
         self._record = record
@@ -93,9 +115,9 @@ class Network:
         self._down: list[str] = []
         self._held: dict[str, list[_Packet]] = {}  # acceptor that stands still -> what waits for it
 
-    def links(self, host: str, node: str, answer_s: float) -> dict[str, Link]:
+    def links(self, host: str, node: str, answer_s: float, epoch: int = 0) -> dict[str, Link]:
         """Return every acceptor as the proposer `node` at `host` sees it."""
-        return {name: Link(self, host, node, name, answer_s) for name in self.acceptors}
+        return {name: Link(self, host, node, name, answer_s, epoch) for name in self.acceptors}
 
     # -- faults ------------------------------------------------------------------------------------------
 
@@ -152,6 +174,12 @@ class Network:
             self._drop(packet, "nobody is there")
         elif name in self._held:
             self._held[name].append(packet)
+        elif packet.adopt:
+            self.in_force[name] = max(packet.adopt, self.in_force.get(name, packet.adopt), key=lambda told: told.epoch)
+            self.carry(packet._replace(replies=[], adopt=None))
+        elif (told := self.in_force.get(name)) and told.epoch > packet.link.epoch:
+            refusals: _Replies = [AcceptorError(name, "works with a later configuration") for _ in packet.requests]
+            self.carry(packet._replace(replies=refusals, adopt=told))
         else:
             acceptor = self.acceptors[name]
             replies: _Replies = []
@@ -167,6 +195,8 @@ class Network:
     def _come_back(self, packet: _Packet) -> None:
         if not packet.answer.done() and packet.replies is not None:
             packet.answer.set_result(packet.replies)
+        if packet.adopt and packet.link.follow:
+            packet.link.follow(packet.adopt)
 
     def _drop(self, packet: _Packet, why: str) -> None:
         self._tell("dropped", packet, why)
@@ -177,6 +207,8 @@ class Network:
         ends = packet.link.node, packet.link.acceptor
         node, peer = ends if packet.replies is None else ends[::-1]
         for number, (key, message) in enumerate(packet.requests):
-            reply = None if packet.replies is None else packet.replies[number]
+            reply = packet.replies[number] if packet.replies else None
+            if isinstance(reply, AcceptorError):
+                reply = None
             parts = {"peer": peer, "key": key, "message": message, "reply": reply, "note": note}
             self._observe(Event(kind, self.loop.time(), node, **parts))  # type: ignore[arg-type]

@@ -82,8 +82,9 @@ def hosts(scenario: Scenario) -> list[str]:
 
 
 def acceptors(scenario: Scenario) -> list[str]:
-    """Return the acceptors' names: A, B, C..."""
-    return [chr(ord("A") + number) for number in range(scenario.acceptors)]
+    """Return the names of all acceptors that are members at some time: A, B, C..."""
+    first = [chr(ord("A") + number) for number in range(scenario.acceptors)]
+    return sorted({*first, *"".join(scenario.members)})
 
 
 # -- steps -----------------------------------------------------------------------------------------------

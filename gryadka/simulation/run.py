@@ -22,6 +22,7 @@ from itertools import groupby
 from typing import Any, TypedDict, Unpack
 
 from gryadka import trace
+from gryadka.acceptors import Acceptor
 from gryadka.acceptors.memory import AcceptRule, MemoryAcceptor, PrepareRule
 from gryadka.checking import history as histories
 from gryadka.checking.history import History, Outcome, Recorder, Refusal
@@ -34,7 +35,8 @@ from gryadka.protocol.round import Round, choose
 from gryadka.simulation import plan
 from gryadka.simulation.clients import Client, Seat, judge
 from gryadka.simulation.loop import run
-from gryadka.simulation.network import Network
+from gryadka.simulation.members import HOST, Coordinator
+from gryadka.simulation.network import InForce, Link, Network
 from gryadka.simulation.plan import Choices, Fault
 from gryadka.simulation.scenarios import SCENARIOS, Scenario
 from gryadka.trace import Event, Kind
@@ -207,13 +209,18 @@ class _World:
         }
         record = self.observe is not None
         self.network = Network(self.loop, acceptors, self._fates, observe=self.observe, record=record)
-        self.configuration = _configuration(scenario, members)
+        self.configuration = _configuration(scenario, members[: scenario.acceptors])
         self.seats = {host: self._seat(host) for host in plan.hosts(scenario)}
         self._await_fault()
         ordered = sorted(self.choices.steps, key=lambda step: step.client)
         clients = {number: list(steps) for number, steps in groupby(ordered, key=lambda step: step.client)}
         last = clients.pop(0, [])
+        coordinator = self.loop.create_task(self._coordinate()) if scenario.members else None
         await asyncio.gather(*map(self._work, clients.values()))
+        if coordinator and scenario.in_flux:
+            coordinator.cancel()
+        if coordinator:
+            await asyncio.gather(coordinator, return_exceptions=scenario.in_flux)
         await self._work(last)
         virtual_s = self.loop.time()
         for seat in self.seats.values():
@@ -235,19 +242,51 @@ class _World:
         self._proposers += 1
         number = self._proposers  # also the id: nobody ever gets one for the second time
         rate = scenario.rates[(int(host[1:]) - 1) % len(scenario.rates)]
-        links = self.network.links(host, f"proposer-{number}", scenario.answer_s / rate)
-        proposer = self.rules.proposer(
-            self.configuration,
-            links,
+        epoch = 0
+
+        def links() -> dict[str, Link]:
+            found = self.network.links(host, f"proposer-{number}", scenario.answer_s / rate, epoch)
+            for link in found.values():
+                link.follow = follow
+            return found
+
+        def follow(told: InForce) -> None:
+            nonlocal epoch
+            if told.epoch > epoch:
+                epoch = told.epoch
+                proposer.reconfigure(told.configuration, links())
+
+        proposer = self._proposer(number, self.configuration, links(), rate)
+        if self.rules.choose is not choose:
+            _let_pick(self.rules.choose, proposer)
+        return Seat(proposer)
+
+    def _proposer(
+        self, number: int, configuration: Configuration, acceptors: Mapping[str, Acceptor], rate: float = 1.0
+    ) -> Proposer:
+        scenario = self.scenario
+        return self.rules.proposer(
+            configuration,
+            acceptors,
             timeout_s=scenario.timeout_s / rate,
             pause_s=(scenario.pause_s[0] / rate, scenario.pause_s[1] / rate),
             rng=plan.stream(self.seed, f"proposer {number}"),
             id=number,
             observe=self.observe,
         )
-        if self.rules.choose is not choose:
-            _let_pick(self.rules.choose, proposer)
-        return Seat(proposer)
+
+    async def _coordinate(self) -> None:
+        scenario = self.scenario
+
+        def links(epoch: int) -> dict[str, Link]:
+            return self.network.links(HOST, "coordinator", scenario.answer_s, epoch)
+
+        def proposer(configuration: Configuration, acceptors: Mapping[str, Acceptor]) -> Proposer:
+            self._proposers += 1
+            return self._proposer(self._proposers, configuration, acceptors)
+
+        coordinator = Coordinator(links, proposer, list(self.choices.models), skip_rescan=scenario.skip_rescan)
+        await coordinator.work(self.configuration, scenario.members, again=scenario.in_flux)
 
     # -- faults ------------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ class Scenario:
     weather: Weather = Weather()
     storms: tuple[Storm, ...] = ()
     steps: int = 40
-    acceptors: int = 3
+    acceptors: int = 3  # at the beginning
     accept_quorum: int = 0  # 0 is a majority; anything smaller is unsafe
     must_fail: bool = False
     rates: tuple[float, ...] = (1.0,)
@@ -74,6 +74,9 @@ class Scenario:
     answer_s: float = 0.03  # how long a proposer waits for an acceptor
     timeout_s: float = 0.15  # and how long a change may take
     pause_s: Span = (0.002, 0.05)  # the proposers' pauses after a lost round, as `Proposer` has them
+    members: tuple[str, ...] = ()  # who the acceptors are to become, one after the other: "ABCD" are four
+    in_flux: bool = False  # and all over again
+    skip_rescan: bool = False  # without bringing old records along, against the rules
 
 
 LOSSY = Weather(loss=0.08, late=0.02)
@@ -174,7 +177,48 @@ MORE: tuple[Scenario, ...] = (
     ),
 )
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*CLASSIC, *MORE)}
+FLUX = ("ABCD", "ABCDE", "BCDE", "CDE", "ACDE", "ACE", "ABCE", "ABC")
+
+MEMBERSHIP: tuple[Scenario, ...] = (
+    Scenario(
+        "members-3-to-4",
+        "a fourth acceptor joins while packets are lost",
+        clients=2,
+        proposers=2,
+        keys=2,
+        weather=LOSSY,
+        members=("ABCD",),
+    ),
+    Scenario(
+        "members-in-flux",
+        "acceptors come and go without an end, some crash, and proposers are restarted",
+        clients=2,
+        proposers=2,
+        keys=2,
+        weather=LOSSY,
+        storms=(
+            Storm("crash", calm_s=(0.02, 0.1), for_s=(0.005, 0.03)),
+            Storm("restart-proposer", calm_s=(0.05, 0.2)),
+        ),
+        members=FLUX,
+        in_flux=True,
+    ),
+    Scenario(
+        "members-without-rescan",
+        "acceptors come and go, and nobody brings old records along",
+        clients=2,
+        proposers=2,
+        keys=4,
+        weather=LOSSY,
+        members=FLUX,
+        in_flux=True,
+        skip_rescan=True,
+        must_fail=True,
+    ),
+)
+"""The two with membership that the JavaScript Gryadka has, too, and one that has to fail."""
+
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*CLASSIC, *MORE, *MEMBERSHIP)}
 """By name."""
 
 

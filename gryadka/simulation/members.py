@@ -1,0 +1,122 @@
+"""Members that change while everything else goes wrong: a simulated coordinator at the place M1.
+
+What may live here: that coordinator. Its plans are the real ones (`gryadka.operations.plan`), and proposers learn
+of a new configuration as they do on servers: an acceptor refuses whoever works with an older epoch than the one
+that it was told of, and tells it the later one.
+
+With `Scenario.skip_rescan` the coordinator leaves out what brings old records along. Such a plan is refused by
+`Plan`; here it is carried out all the same, to show what is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from gryadka.acceptors import Acceptor
+from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
+from gryadka.operations.plan import Adopt, Copy, Past, Rescan, make_plan, members
+from gryadka.proposer import Proposer
+from gryadka.protocol.acceptor import Accept, Conflict, State
+from gryadka.protocol.configuration import Configuration
+
+HOST = "M1"
+PAUSE_S = 0.005
+
+
+class Member(Acceptor, Protocol):
+    """An acceptor that can also be told of a configuration."""
+
+    async def adopt(self, epoch: int, configuration: Configuration) -> None:
+        """Put it into force there. Raises `AcceptorError` if no answer came."""
+
+
+class Coordinator:
+    """Changes the members from one goal to the next, as long as it is let.
+
+    `links` returns every acceptor, as seen from M1 in an epoch. `proposer` makes a proposer on some of them.
+    """
+
+    def __init__(
+        self,
+        links: Callable[[int], Mapping[str, Member]],
+        proposer: Callable[[Configuration, Mapping[str, Member]], Proposer],
+        keys: Sequence[str],
+        *,
+        skip_rescan: bool = False,
+    ) -> None:
+        self._links = links
+        self._proposer = proposer
+        self._keys = keys
+        self._skip_rescan = skip_rescan
+        self._epoch = 0
+
+    async def work(self, begin: Configuration, goals: Sequence[str], *, again: bool) -> None:
+        """Move to each goal, a text that names one acceptor by each letter; with `again`, for ever."""
+        current: Configuration = begin
+        past: tuple[Past, ...] = (Past(begin.accept),)
+        while True:
+            for number, goal in enumerate(goals):
+                plan = make_plan(current, goal, past, copy=number % 2 == 0)
+                for step, following, after in plan.walk():
+                    if isinstance(step, Adopt):
+                        await self._adopt(current, following)
+                    elif isinstance(step, Rescan | Copy) and not self._skip_rescan:
+                        await self._bring(current, step.to if isinstance(step, Copy) else ())
+                    current, past = following, after
+            if not again:
+                return
+
+    async def _adopt(self, before: Configuration, following: Configuration) -> None:
+        self._epoch += 1
+        told: set[str] = set()
+        while not (
+            before.prepare.lost_without(told)
+            and before.accept.lost_without(told)
+            and following.prepare.met_by(told)
+            and following.accept.met_by(told)
+        ):
+            links = self._links(self._epoch)
+            for name in sorted(members(before) | members(following)):
+                try:
+                    await links[name].adopt(self._epoch, following)
+                except AcceptorError:
+                    await asyncio.sleep(PAUSE_S)
+                else:
+                    told.add(name)
+
+    async def _bring(self, current: Configuration, to: Sequence[str]) -> None:
+        # Chooses every record again, or brings it to newcomers.
+        links = self._links(self._epoch)
+        proposer = self._proposer(current, {name: links[name] for name in sorted(members(current))})
+        for key in self._keys:
+            if not to:
+                await self._identity(proposer, key)
+            for newcomer in to:
+                latest = max(await self._read(current, links, key), key=lambda state: state.accepted)
+                if latest.value is not None and not await self._write(links[newcomer], key, latest):
+                    await self._identity(proposer, key)
+        await proposer.close()
+
+    async def _read(self, current: Configuration, links: Mapping[str, Member], key: str) -> list[State]:
+        return [await links[name].read(key) for name in current.prepare.members[-current.prepare.size :]]
+
+    async def _write(self, newcomer: Member, key: str, latest: State) -> bool:
+        assert latest.value is not None
+        while True:
+            try:
+                (reply,) = await newcomer.send([(key, Accept(latest.accepted, latest.value, latest.accepted))])
+            except AcceptorError:
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return not isinstance(reply, Conflict)
+
+    async def _identity(self, proposer: Proposer, key: str) -> None:
+        while True:
+            try:
+                await proposer.change(key, lambda value: value)
+            except (NotApplied, OutcomeUnknown):
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return
