@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -198,6 +199,37 @@ def test_a_wrong_prepare_is_told(function: Any, why: str, steps: int) -> None:
 def test_answers_without_end_are_not_taken_for_right(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examine, "BUDGET", Budget(max_states=2_000))
     assert "after 2,000 states there still are new ones" in examine.acceptor(climbs, accept).why
+
+
+def forgets_when_it_gets_late(state: State, message: Accept) -> tuple[State, Reply]:
+    """No model goes so far: only real proposers that work for a while do."""
+    return accept(state._replace(promised=ZERO), message) if message.ballot.counter > 5 else accept(state, message)
+
+
+@pytest.mark.slow
+def test_a_fault_beyond_what_is_explored_is_found_by_the_simulator_and_told_by_a_short_run() -> None:
+    found = examine.acceptor(prepare, forgets_when_it_gets_late)
+    assert found.why.startswith("a simulated run went wrong: ") and found.events
+    assert any("By the rules: " in step for step in found.steps)
+
+
+def names_another_ballot_in_the_end() -> Any:
+    asked: Counter[str] = Counter()
+
+    def tired(state: State, message: Accept) -> tuple[State, Reply]:
+        asked[repr((state, message))] += 1
+        after, reply = accept(state, message)
+        return after, Conflict(ZERO) if reply != Accepted() and asked[repr((state, message))] > 2 else reply
+
+    return tired
+
+
+@pytest.mark.slow
+def test_a_rule_that_keeps_something_between_its_calls_does_not_pass() -> None:
+    assert (
+        "accept was asked the same once more, later, and said"
+        in examine.acceptor(prepare, names_another_ballot_in_the_end()).why
+    )
 
 
 def test_an_empty_hand_is_not_taken_for_right_work() -> None:
@@ -432,6 +464,16 @@ def test_broken_predicates_get_a_sentence() -> None:
         (unfinished_invariant, "unfinished_invariant is still unfinished"),
     ]:
         assert why in invariants.examine(invariant).why  # type: ignore[arg-type]
+
+
+def test_an_invariant_that_changes_its_mind_is_told() -> None:
+    calls = []
+
+    def late(seen: Seen) -> bool:
+        calls.append(seen)
+        return len(calls) != 5
+
+    assert "the invariant was asked the same twice, and said True and then False" in invariants.examine(late).why
 
 
 def unfinished_invariant(seen: Seen) -> bool:

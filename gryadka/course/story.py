@@ -36,20 +36,23 @@ def with_rule(words: str, should: str) -> str:
 
 def tell(events: Iterable[Event]) -> Iterator[str]:
     """Tell a recorded run. What a proposer hears is left out: what it does next shows it."""
+    events = list(events)
+    several = len({event.key for event in events if event.key}) > 1
     states: dict[tuple[str, str | None], State] = {}
-    for _, group in groupby(events, key=lambda event: (event.kind, event.node, event.message, event.at_s)):
+    for _, group in groupby(events, key=lambda each: (each.kind, each.node, each.key, each.message, each.at_s)):
         same = list(group)
+        of = f"{same[0].key}: " if several and same[0].key else ""
         event, peers = same[0], listed([each.peer or "" for each in same])
         if event.kind == "change-begun":
             yield f"{event.node} begins change {event.change} of {event.key}"
         elif event.kind == "change-ended":
             yield f"{event.node}'s change {event.change}: {event.note}"
         elif event.kind == "sent" and event.message:
-            yield f"{event.node} asks {peers} to {asked(event.message)}"
+            yield f"{of}{event.node} asks {peers} to {asked(event.message)}"
         elif event.kind == "state":
-            yield _acceptor(event, states)
+            yield of + _acceptor(event, states)
         elif event.kind in ("dropped", "duplicated", "failed") and event.message:
-            yield f"{event.node}'s message to {peers}, {asked(event.message)}: {event.note}"
+            yield f"{of}{event.node}'s message to {peers}, {asked(event.message)}: {event.note}"
         elif event.kind in IN_WORDS:
             note = f" {event.note}" if event.note else ""
             yield f"{event.node} {IN_WORDS[event.kind]} {peers}".rstrip() + note
