@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,8 @@ import typer
 from gryadka.errors import ConfigurationError, NotApplied, OutcomeUnknown
 
 if TYPE_CHECKING:  # Tornado is loaded when it is needed: other commands start sooner
+    from gryadka.http import Service
+    from gryadka.http.admin import Admin
     from gryadka.http.changes import Changes
     from gryadka.http.records import Answer, Condition
     from gryadka.http.store import KeyValue
@@ -88,43 +91,39 @@ def serve(
     Prints the URL that it listens at, once it does. Any number of services may serve the same acceptors.
     """
     from gryadka.http import STANDARD, Service, Store
-    from gryadka.http.admin import Admin
     from gryadka.proposer import Proposer
 
     proposer = Proposer.from_urls(_named(acceptors), namespace=namespace, timeout_s=timeout_s)
     table = {**STANDARD, **(_loaded(changes) if changes else {})}
     service = Service(Store(proposer, table), host=host, port=port, grace_s=grace_s)
-    admin = None
-    if admin_port is not None:
-        token = os.environ.get("GRYADKA_ADMIN_TOKEN")
-        if not token:
-            raise ConfigurationError("--admin-port needs a token: put a long random one into GRYADKA_ADMIN_TOKEN")
-        admin = Admin(service, token, host=admin_host, port=admin_port)
-
-    async def run() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with service:
-            if admin is None:
-                await _announce(service.url, None, proposer.acceptors, as_json, stop)
-            else:
-                async with admin:
-                    await _announce(service.url, admin.url, proposer.acceptors, as_json, stop)
-
-    asyncio.run(run())
+    admin = None if admin_port is None else _operators(service, admin_host, admin_port)
+    asyncio.run(_serve(service, admin, as_json))
 
 
-async def _announce(url: str, admin: str | None, names: Any, as_json: bool, stop: asyncio.Event) -> None:
-    # Acceptors are told by their names, which hold no password.
-    if as_json:
-        print(json.dumps({"url": url, "admin": admin, "acceptors": list(names)}), flush=True)
-    else:
-        print(url, flush=True)
-        typer.echo(f"before the acceptors {', '.join(names)}; Ctrl-C stops it", err=True)
-        if admin:
-            typer.echo(f"for the operator: {admin}", err=True)
-    await stop.wait()
+def _operators(service: Service, host: str, port: int) -> Admin:
+    from gryadka.http.admin import Admin
+
+    token = os.environ.get("GRYADKA_ADMIN_TOKEN")
+    if not token:
+        raise ConfigurationError("--admin-port needs a token: put a long random one into GRYADKA_ADMIN_TOKEN")
+    return Admin(service, token, host=host, port=port)
+
+
+async def _serve(service: Service, admin: Admin | None, as_json: bool) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with service, admin or nullcontext():
+        # Acceptors are told by their names, which hold no password.
+        names = list(service.store.proposer.acceptors)
+        if as_json:
+            typer.echo(json.dumps({"url": service.url, "admin": admin and admin.url, "acceptors": names}))
+        else:
+            typer.echo(service.url)
+            typer.echo(f"before the acceptors {', '.join(names)}; Ctrl-C stops it", err=True)
+            if admin:
+                typer.echo(f"for the operator: {admin.url}", err=True)
+        await stop.wait()
 
 
 def _loaded(place: str) -> Changes:

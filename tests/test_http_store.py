@@ -118,15 +118,11 @@ def test_the_store_does_what_a_model_in_plain_python_does(calls: list[tuple[str,
 DOUBLED = Weather(delay_s=(0.0005, 0.02), late=0.05, duplicate=0.3)
 
 
-async def exactly_once(
-    weather: Weather, seed: int, keys_are_sent: bool = True
-) -> tuple[list[str], dict[str, int], int]:
-    """Three clients that repeat each request until it is answered: the list at the end, what they were told of
-    the place of each item in it, and how many requests had to be sent again."""
+def two_proposers(weather: Weather, seed: int) -> list[Proposer]:
     members = ["A", "B", "C"]
     fates = plan.DrawnFates(weather, plan.stream(seed, "network"))
     network = Network(asyncio.get_running_loop(), {name: MemoryAcceptor(name) for name in members}, fates)
-    proposers = [
+    return [
         Proposer(
             Configuration.majority(members),
             network.links(f"P{number}", f"proposer-{number}", 0.03),
@@ -137,6 +133,14 @@ async def exactly_once(
         )
         for number in (1, 2)
     ]
+
+
+async def exactly_once(
+    weather: Weather, seed: int, keys_are_sent: bool = True
+) -> tuple[list[str], dict[str, int], int]:
+    """Three clients that repeat each request until it is answered: the list at the end, what they were told of
+    the place of each item in it, and how many requests had to be sent again."""
+    proposers = two_proposers(weather, seed)
     told: dict[str, int] = {}
     repeats = 0
 
