@@ -26,6 +26,7 @@ from gryadka.doctor import Diagnosis, Finding, Level, gather, judge
 from gryadka.errors import ConfigurationError, GryadkaError
 from gryadka.kv_commands import add_to as add_store
 from gryadka.loc import LIMIT, count
+from gryadka.operations.commands import add_to as add_operations
 from gryadka.simulation.commands import add_to as add_simulation
 
 EXIT_CODES = {Level.FIT: 0, Level.UNFIT: 1, Level.UNKNOWN: 3}
@@ -219,6 +220,7 @@ def check_history(
 
 add_checking(app)
 add_simulation(app)
+add_operations(app)
 add_store(app)
 
 

@@ -188,13 +188,23 @@ class Introduction:
         return identity and identity.decode(), Roster.first(json.loads(members)) if members else None
 
 
-class _Neighbours(dict[str, Connect]):
-    """Acceptors that nobody named: at their address, with the user, password and options of a URL."""
+class Connections(dict[str, Connect]):
+    """What connects to the acceptors at these URLs, by name: host and port.
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    One that nobody named is found at its address, with the user, password and options of the first URL.
+    Raises `ConfigurationError` for a URL that cannot be read, or one that is named twice.
+    """
+
+    def __init__(self, urls: Iterable[str], timeout_s: float = TIMEOUT_S) -> None:
         super().__init__()
-        self._url = url
         self._timeout_s = timeout_s
+        self._url = ""
+        for url in urls:
+            name, connect = from_url(url, timeout_s)
+            if name in self:
+                raise ConfigurationError(f"{name} is named twice, and would vote twice")
+            self[name] = connect
+            self._url = self._url or url
 
     def __missing__(self, address: str) -> Connect:
         place, _, database = address.partition("/")
@@ -224,27 +234,14 @@ def redis_acceptors(
 
     Raises `ConfigurationError` for a URL that cannot be read, or one that is named twice.
     """
-    return introduced(_connects(urls, timeout_s), namespace=namespace, timeout_s=timeout_s, **options)
+    return introduced(Connections(urls, timeout_s), namespace=namespace, timeout_s=timeout_s, **options)
 
 
 def redis_proposer(kind: type[P], urls: Iterable[str], *, namespace: str = "gryadka", **options: Any) -> P:
     """Return a proposer of this kind on the acceptors at these URLs; see `Proposer.from_urls`."""
-    urls = list(urls)
-    connects = _connects(urls, TIMEOUT_S)
-    neighbours = _Neighbours(urls[0], TIMEOUT_S) if urls else {}
-    observe = options.get("observe")
-    introduction = Introduction(connects, namespace=namespace, observe=observe, others=neighbours)
+    connects = Connections(urls)
+    introduction = Introduction(connects, namespace=namespace, observe=options.get("observe"), others=connects)
     return proposer_on(kind, connects, introduction, **options)
-
-
-def _connects(urls: Iterable[str], timeout_s: float) -> dict[str, Connect]:
-    connects: dict[str, Connect] = {}
-    for url in urls:
-        name, connect = from_url(url, timeout_s)
-        if name in connects:
-            raise ConfigurationError(f"{name} is named twice, and would vote twice")
-        connects[name] = connect
-    return connects
 
 
 def from_url(url: str, timeout_s: float) -> tuple[str, Connect]:

@@ -166,7 +166,8 @@ class _Coordinator:
 
     def planned(self, standing: Standing, names: Sequence[str], copy: bool, instead: bool) -> Underway:
         """Return the plan under way if it leads to these members, else a new one."""
-        if unknown := [name for name in names if name not in self.connects]:
+        reachable = {*self.connects, *standing.roster.addresses.values()}
+        if unknown := [name for name in names if name not in reachable]:
             raise ConfigurationError(f"there is no connection to {', '.join(unknown)}")
         old = standing.underway
         goal = {old.addresses[member] for member in members(old.plan.end)} if old else set()
@@ -194,7 +195,7 @@ class _Coordinator:
         roster = standing.roster
         named = {identity: name for name, identity in standing.identities.items() if identity in roster.members}
         for identity in sorted(roster.members - set(named)):
-            if roster.addresses.get(identity) in self.connects:
+            if identity in roster.addresses:
                 named[identity] = roster.addresses[identity]
         lost = sorted(roster.members - set(named))
         silent = [name for name in self.connects if name not in standing.identities and name not in named.values()]

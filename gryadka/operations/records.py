@@ -10,7 +10,7 @@ and both carry it; a copy reads it from a majority and writes it to each newcome
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from gryadka.acceptors.identity import Connect
 from gryadka.acceptors.redis import RedisAcceptor
@@ -102,16 +102,9 @@ class Records:
 
     async def _listed(self, identity: str) -> set[str]:
         name, connect = self._places[identity]
-        prefix = f"{self._namespace}:register:"
+        keys = {key async for key in listed(name, connect, self._namespace)}
         wire = await Wire.over(name, connect(), 1.0)
-        keys: set[str] = set()
-        cursor = b"0"
         try:
-            while True:
-                cursor, part = await wire.call("SCAN", cursor, "MATCH", f"{prefix}*", "COUNT", BATCH)
-                keys |= {key.decode()[len(prefix) :] for key in part}
-                if cursor == b"0":
-                    break
             # A server that was flushed meanwhile lists too few.
             if await wire.call("HGET", f"{self._namespace}:acceptor", "identity") != identity.encode():
                 raise AcceptorError(name, "is not the acceptor that it was")
@@ -150,3 +143,32 @@ class Records:
                     group.create_task(worker())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
+
+
+async def listed(name: str, connect: Connect, namespace: str) -> AsyncIterator[str]:
+    """Yield the key of each register that one server holds, some perhaps twice. Raises `AcceptorError`."""
+    prefix, cursor = f"{namespace}:register:", b"0"
+    wire = await Wire.over(name, connect(), 5.0)
+    try:
+        while True:
+            cursor, keys = await wire.call("SCAN", cursor, "MATCH", f"{prefix}*", "COUNT", BATCH)
+            for key in keys:
+                yield key.decode()[len(prefix) :]
+            if cursor == b"0":
+                return
+    finally:
+        await wire.close()
+
+
+async def registers(name: str, connect: Connect, namespace: str) -> AsyncIterator[tuple[str, State]]:
+    """Yield each register that one server holds, by key. Raises `AcceptorError`."""
+    acceptor = RedisAcceptor(name, connect, _unasked, namespace)
+    try:
+        for key in sorted({key async for key in listed(name, connect, namespace)}):
+            yield key, await acceptor.read(key)
+    finally:
+        await acceptor.close()
+
+
+async def _unasked(name: str) -> tuple[str, int]:
+    return "", 0  # to read a register, nobody has to be introduced

@@ -1,0 +1,229 @@
+"""The commands `gryadka acceptors`: who is a member, and who is to be one.
+
+What may live here: options, printing, questions. `gryadka.cli` adds them to its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from gryadka.acceptors.identity import Connections
+from gryadka.acceptors.wire import Wire
+from gryadka.errors import ConfigurationError
+from gryadka.operations.membership import Report, Standing, change_members, standing
+from gryadka.operations.records import registers
+
+Urls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--acceptor",
+        envvar="GRYADKA_URLS",
+        metavar="URL",
+        help="A member. GRYADKA_URLS, separated by spaces, is not seen by other users of this computer.",
+    ),
+]
+Namespace = Annotated[str, typer.Option(help="What the names of the acceptors' keys begin with.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Name = Annotated[str, typer.Argument(help="An acceptor's name: host and port, as `acceptors ls` prints it.")]
+NewUrl = Annotated[str, typer.Argument(metavar="URL", help="A running, empty server.")]
+Instead = Annotated[bool, typer.Option(help="Give up another change that is under way, and do this one in its place.")]
+Rescan = Annotated[bool, typer.Option(help="Choose old records again, in place of copying them to a newcomer.")]
+
+acceptors = typer.Typer(no_args_is_help=True, help="See and change which servers are the members of the cluster.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to an application."""
+    app.add_typer(acceptors, name="acceptors")
+
+
+@acceptors.command("ls")
+def show(urls: Urls = None, namespace: Namespace = "gryadka", as_json: AsJson = False) -> None:
+    """Show who is a member, and whether a change of members is under way."""
+    connections = _connections(urls)
+    found = asyncio.run(standing(connections, namespace=namespace))
+    rows = _rows(found)
+    if as_json:
+        underway = found.underway and {"done": found.underway.done, "steps": _steps(found)}
+        typer.echo(json.dumps({"epoch": found.roster.epoch, "acceptors": rows, "underway": underway}))
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        typer.echo(f"{row['name']:{width}}  {row['identity'] or '':16}  {row['state']}")
+    typer.echo(f"epoch {found.roster.epoch}")
+    for number, step in enumerate(_steps(found), start=1):
+        assert found.underway
+        typer.echo(f"{'done ' if number <= found.underway.done else 'to do'}  {step}")
+
+
+def _rows(found: Standing) -> list[dict[str, Any]]:
+    members = found.roster.members
+    rows = [
+        {"name": name, "identity": identity, "state": "member" if identity in members else "no member"}
+        for name, identity in found.identities.items()
+    ]
+    for identity in sorted(members - set(found.identities.values())):
+        name = found.roster.addresses.get(identity, "somewhere")
+        rows.append({"name": name, "identity": identity, "state": "member, no answer"})
+    return rows
+
+
+def _steps(found: Standing) -> list[str]:
+    return [found.underway.in_words(step) for step in found.underway.plan.steps] if found.underway else []
+
+
+@acceptors.command()
+def add(
+    url: NewUrl,
+    urls: Urls = None,
+    namespace: Namespace = "gryadka",
+    rescan: Rescan = False,
+    instead: Instead = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a running, empty server a member."""
+    newcomer = _name(url)
+    _change([*(urls or []), url], namespace, lambda now: [*now, newcomer], rescan, instead, yes, as_json)
+
+
+@acceptors.command()
+def remove(
+    name: Name,
+    urls: Urls = None,
+    namespace: Namespace = "gryadka",
+    rescan: Rescan = False,
+    instead: Instead = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a member out. It may be down, and may be switched off afterwards."""
+    _change(urls or [], namespace, lambda now: _without(now, name), rescan, instead, yes, as_json)
+
+
+@acceptors.command()
+def replace(
+    name: Name,
+    url: NewUrl,
+    urls: Urls = None,
+    namespace: Namespace = "gryadka",
+    rescan: Rescan = False,
+    instead: Instead = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put a running, empty server in the place of a member, which may be down."""
+    newcomer = _name(url)
+    _change(
+        [*(urls or []), url], namespace, lambda now: [*_without(now, name), newcomer], rescan, instead, yes, as_json
+    )
+
+
+def _without(now: Sequence[str], name: str) -> list[str]:
+    if name not in now:
+        raise ConfigurationError(f"{name} is no member; the members are {', '.join(now)}")
+    return [other for other in now if other != name]
+
+
+def _change(
+    urls: Sequence[str],
+    namespace: str,
+    wish: Callable[[list[str]], list[str]],
+    rescan: bool,
+    instead: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    connections = _connections(urls)
+    found = asyncio.run(standing(connections, namespace=namespace))
+    now = sorted(_members(found, connections))
+    names = list(dict.fromkeys(wish(now)))
+    if not yes:
+        typer.echo(f"members now:   {', '.join(now)}\nmembers then:  {', '.join(names)}", err=True)
+        typer.confirm("Change the members?", abort=True, err=True)
+    with tqdm(unit=" records", leave=False, disable=None) as bar:
+
+        def progress(words: str, done: int, whole: int) -> None:
+            bar.set_description(words[:60])
+            bar.total, bar.n = whole or None, done
+            bar.refresh()
+
+        work = change_members(
+            connections, names, namespace=namespace, copy=not rescan, instead=instead, progress=progress
+        )
+        report: Report = asyncio.run(work)
+    if as_json:
+        told = {"members": names, "epoch": report.epoch, "steps": list(report.steps), "moved": list(report.moved)}
+        typer.echo(json.dumps(told))
+    else:
+        typer.echo("\n".join([*report.steps, f"epoch {report.epoch}: {', '.join(names)}"]))
+
+
+def _members(found: Standing, connections: Connections) -> list[str]:
+    # A member that is down tells nobody who it is: it is one of the servers that were named and said nothing.
+    known = {identity: name for name, identity in found.identities.items()}
+    names = [known.get(member) or found.roster.addresses.get(member, "") for member in sorted(found.roster.members)]
+    silent = [name for name in connections if name not in found.identities and name not in names]
+    return [name or (silent.pop(0) if silent else "somewhere") for name in names]
+
+
+@acceptors.command()
+def dump(url: NewUrl, namespace: Namespace = "gryadka") -> None:
+    """Print what one acceptor remembers, a JSON object a line: key, promised, accepted, value."""
+
+    async def lines() -> None:
+        async for key, state in registers(*_one(url), namespace):
+            ballots = {"promised": str(state.promised), "accepted": str(state.accepted)}
+            typer.echo(json.dumps({"key": key, **ballots, "value": state.value}, ensure_ascii=False))
+
+    asyncio.run(lines())
+
+
+@acceptors.command()
+def wipe(url: NewUrl, urls: Urls = None, namespace: Namespace = "gryadka", yes: Yes = False) -> None:
+    """Remove all that a server holds of a cluster that it is no member of any more, so that it can be added anew."""
+    name = _name(url)
+    found = asyncio.run(standing(Connections([url]), namespace=namespace))
+    others = asyncio.run(standing(_connections(urls), namespace=namespace)) if urls else found
+    latest = max(found.roster, others.roster, key=lambda roster: roster.epoch)
+    if found.identities.get(name) in latest.members:
+        raise ConfigurationError(f"{name} is a member: its promises must not be forgotten; remove it first")
+    if not yes:
+        typer.confirm(f"Remove all that {name} holds of {namespace}?", abort=True, err=True)
+    typer.echo(f"{asyncio.run(_wiped(*_one(url), namespace))} keys removed from {name}")
+
+
+async def _wiped(name: str, connect: Any, namespace: str) -> int:
+    wire, removed = await Wire.over(name, connect(), 5.0), 0
+    try:
+        cursor = b"0"
+        while True:
+            cursor, keys = await wire.call("SCAN", cursor, "MATCH", f"{namespace}:*", "COUNT", 1000)
+            if keys:
+                removed += await wire.call("DEL", *keys)
+            if cursor == b"0":
+                return removed
+    finally:
+        await wire.close()
+
+
+def _connections(urls: Sequence[str] | None) -> Connections:
+    if not urls:
+        raise ConfigurationError("name the members: --acceptor URL for each, or GRYADKA_URLS in the environment")
+    return Connections(urls, 5.0)
+
+
+def _one(url: str) -> tuple[str, Any]:
+    ((name, connect),) = Connections([url], 5.0).items()
+    return name, connect
+
+
+def _name(url: str) -> str:
+    return _one(url)[0]

