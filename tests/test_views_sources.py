@@ -28,11 +28,11 @@ def test_every_scenario_is_told_and_ends_where_its_acceptors_stand(scenario: str
     forgot = any(event.note and event.note.startswith("without") for event in trace)
     for name, state in stood.items():
         assert state is not None
-        box = keyed(last(view))[f"node {name}"]
-        shown = next(text for text in texts(box) if text.startswith("promised"))
-        assert f"promised {state.promised}".startswith(shown.rstrip("…")) or forgot
+        shown = texts(keyed(last(view))[f"node {name}"])
+        assert f"promised {state.promised}" in shown or forgot
 
 
+@pytest.mark.slow
 def test_faults_of_every_kind_are_told() -> None:
     told = []
     for scenario in ("restarts", "slow-acceptor", "one-way", "amnesia", "duplicates", "partition-2-2-2"):
