@@ -5,6 +5,7 @@
     await lab.look(cluster, "greeting")                                # a picture of what each acceptor remembers
     lab.play(check.finding)                                            # a run, step by step
     lab.spacetime(check.finding)                                       # the same as a diagram of its messages
+    lab.runs("loss-2-2-2")                                             # simulated runs, with a few controls
     lab.cluster()                                                      # be the network: each message waits for you
     lab.state_graph(run)                                               # the states that acceptors reach
     lab.proposers(run)                                                 # queue, counter, cache and round trips
@@ -51,6 +52,7 @@ from gryadka.views.frames import Frames
 from gryadka.views.hand import Hand
 from gryadka.views.live import Live
 from gryadka.views.player import Player
+from gryadka.views.runs import Runs
 from gryadka.views.show import show, show_bundle
 from gryadka.views.spacetime import MOST, SpaceTime
 from gryadka.views.svg import Picture
@@ -158,6 +160,14 @@ def spacetime(
     return Player(view, at=len(view) - 1, demo=demo)
 
 
+def runs(scenario: str = "loss-2-2-2", seed: int = 0) -> Runs:
+    """Show a simulated run, with controls for its scenario, its seed, how much is lost and how many may fail.
+
+    `.result` is the run that is shown. Raises `ConfigurationError` for a name that is no scenario's.
+    """
+    return Runs(scenario, seed)
+
+
 def cluster(
     *do: str,
     proposers: int = 2,
@@ -216,10 +226,12 @@ def live(
 ) -> Live:
     """Show a cluster's acceptors and proposers while clients change one register, and return at once.
 
+    A click on an acceptor kills its server, and another one starts it again.
+
     `await live.finished()` waits for the end, `live.stop()` ends it before `for_s` seconds have passed, and
     `live.report()` says how many frames were taken. Needs a running event loop, as a notebook has.
     """
-    view = Live(cluster.names, key=key)
+    view = Live(cluster.names, key=key, cluster=cluster)
     through = [cluster.proposer(observe=view.observe) for _ in range(proposers)]
     view.start(views_live.clients(through, key=key, count=clients, for_s=for_s))
     for player in view.players:

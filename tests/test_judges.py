@@ -85,6 +85,7 @@ def emptying(operations: list[Op], value: Any = None) -> bool:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "right", [judges.linearizable, searching(in_time, only_open), searching(in_time, empty)], ids=str
 )

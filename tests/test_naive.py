@@ -119,6 +119,7 @@ def test_what_cannot_happen_gets_a_sentence(done: str, step: str, sentence: str)
         model.take(after(model, done), Step(*step.split()))
 
 
+@pytest.mark.slow
 def test_safe_and_useless() -> None:
     """Two lists, each on one replica: with refusals and no majority smaller than all, that is for ever."""
     model = Naive(quorum=3, rule=refuses)

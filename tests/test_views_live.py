@@ -11,7 +11,8 @@ import pytest
 from gryadka import lab
 from gryadka.acceptors.memory import memory_acceptors
 from gryadka.acceptors.observed import Observed
-from gryadka.acceptors.servers import LocalCluster
+from gryadka.acceptors.servers import LocalCluster, local_cluster
+from gryadka.errors import AcceptorError
 from gryadka.proposer import Proposer
 from gryadka.protocol.acceptor import ZERO, Ballot, Prepare, Promise, State
 from gryadka.trace import Event
@@ -152,6 +153,52 @@ async def test_players_show_every_frame_and_leave_alone_who_has_gone_back() -> N
     assert "the work ended" not in live.states[-1].words
     assert states.at == 0
     assert proposers.at == len(live.proposers) - 1
+
+
+async def test_servers_are_killed_and_started_again_from_the_view(cluster: LocalCluster) -> None:
+    live = Live(cluster.names, cluster=cluster)
+    name = cluster.names[1]
+    acts = ["kill 0", "kill 1", "kill 2"]
+    assert [choice.act for choice in live.states[-1].choices] == acts
+    assert live.states[-1].choices[1].on == f"acceptor {name}"
+    for nonsense in ("kill 3", "kill x", "kill -1", "start 1"):
+        with pytest.raises(ValueError, match="no such thing to do"):
+            live.act(nonsense, 0)
+    live.act("kill 1", 0)
+    await until(lambda: live.states[-1].announced == f"{name} is killed.", live)
+    assert crossed(live) == 1
+    assert [choice.act for choice in live.states[-1].choices] == ["kill 0", "restart 1", "kill 2"]
+    fresh = cluster.acceptors()[name]
+    with pytest.raises(AcceptorError):
+        await fresh.read("k")
+    live.act("restart 1", 0)
+    await until(lambda: live.states[-1].announced == f"{name} is started again.", live)
+    assert crossed(live) == 0
+    assert [choice.act for choice in live.states[-1].choices] == acts
+    assert await cluster.acceptors()[name].read("k") == State()
+
+
+async def test_the_clients_are_stopped_from_the_view_and_nonsense_is_refused() -> None:
+    live = Live("ABC", frames_per_s=100)
+    assert live.states[-1].choices == ()
+    for nonsense in ("kill 0", "kill x", "restart -1", "", "stop now"):
+        with pytest.raises(ValueError, match="no such thing to do"):
+            live.act(nonsense, 0)
+    proposer = await in_memory(live)
+    live.start(clients([proposer], for_s=1000, count=2))
+    await until(lambda: len(live.states) > 1, live)
+    assert [choice.act for choice in live.states[-1].choices] == ["stop"]
+    live.act("stop", 0)
+    await asyncio.wait_for(live.finished(), 10)
+    assert live.states[-1].choices == ()
+
+
+async def test_a_server_that_is_not_ours_is_left_alone_and_the_view_says_why() -> None:
+    cluster = local_cluster(urls=[f"redis://127.0.0.1:{port}/0" for port in (1, 2, 3)])
+    live = Live(cluster.names, cluster=cluster)
+    live.act("kill 0", 0)
+    await until(lambda: "which may not kill it" in live.states[-1].announced, live)
+    assert crossed(live) == 0
 
 
 async def test_a_lesson_shows_it_in_one_line(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ from gryadka.views.svg import WIDTH, Look, box, cross, drawn, group, label, line
 _CHARACTER = 7.2
 _ROW = 26
 _MOST_ROWS = 6
+_NARROWEST = 130  # an acceptor's column: "promised 1234:12" fits
 _PROPOSER, _ACCEPTOR = 70, 92
 _SAYS = 54
 
@@ -38,26 +39,28 @@ class Layout:
     acceptors: Mapping[str, float]
     rows_up: int = _MOST_ROWS  # above an acceptor
     rows_back: int = _MOST_ROWS  # below a proposer
+    width: float = WIDTH
 
     @classmethod
     def of(cls, proposers: Sequence[str], acceptors: Sequence[str], rows: tuple[int, int]) -> Layout:
         """Spread the nodes evenly. `rows` are the most messages that ever wait at an acceptor, and at a proposer."""
+        width = max(WIDTH, _NARROWEST * len(acceptors))
         places = [
-            {name: WIDTH / len(names) * (number + 0.5) for number, name in enumerate(names)}
+            {name: width / len(names) * (number + 0.5) for number, name in enumerate(names)}
             for names in (proposers, acceptors)
         ]
         up, back = (min(max(number, 1), _MOST_ROWS) for number in rows)
-        return cls(places[0], places[1], up, back)
+        return cls(places[0], places[1], up, back, width)
 
     @property
     def proposer_width(self) -> float:
         """How wide a proposer's column is."""
-        return WIDTH / max(len(self.proposers), 2) - 12
+        return self.width / max(len(self.proposers), 2) - 12
 
     @property
     def acceptor_width(self) -> float:
         """How wide an acceptor's column is."""
-        return WIDTH / max(len(self.acceptors), 3) - 12
+        return self.width / max(len(self.acceptors), 3) - 12
 
     @property
     def acceptors_top(self) -> float:
@@ -175,9 +178,9 @@ def draw(
     height = layout.height
     if below:
         height += 24
-        shapes.append(label(6, height - 10, shortened(below, int(WIDTH / _CHARACTER))))
+        shapes.append(label(6, height - 10, shortened(below, int(layout.width / _CHARACTER))))
     words = "\n".join([told, *in_words(scene), *([below] if below else [])])
-    return Frame(drawn(title, words, shapes, height), words, tuple(choices))
+    return Frame(drawn(title, words, shapes, height, width=layout.width), words, tuple(choices))
 
 
 def in_words(scene: Scene) -> list[str]:

@@ -36,7 +36,7 @@ _NOTE = 18
 
 # How much room the picture gives, before it is stretched to its width.
 _STEP, _TURN, _POINT = 6.0, 34.0, 22.0
-_DENSEST = 0.6  # it may be squeezed so much, for bars to stay wider than the numbers in them
+_DENSEST = 0.8  # it may be squeezed so much, for most calls to be readable
 
 
 def draw(history: Iterable[Operation], verdict: Verdict | None = None, *, title: str = "", most: int = 30) -> Picture:

@@ -12,23 +12,26 @@ Thousands of events come in a second, and nobody can look at more than some ten 
 what is known, which takes microseconds; at each tick of the clock what is known *then* is drawn, once. Frames are
 never queued: what happened between two ticks is in the second picture, or has passed.
 
-Everything here runs on the one event loop that the proposers run on: no locks, and no other thread.
+Everything here runs on the one event loop that the proposers run on: no locks, and no other thread. That includes
+what is chosen in the view, to kill a server or to start it again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from gryadka.errors import NotApplied, OutcomeUnknown
+from gryadka.acceptors.servers import LocalCluster
+from gryadka.errors import ConfigurationError, NotApplied, OutcomeUnknown
 from gryadka.proposer import Proposer
 from gryadka.protocol.value import Value
 from gryadka.trace import Event
 from gryadka.views import proposers, state_graph
-from gryadka.views.frames import Frames
+from gryadka.views.frames import Choice, Frames
 from gryadka.views.player import Player
 from gryadka.views.walk import Walk
 
@@ -44,12 +47,19 @@ STOPPED = "The view stands still after {count} frames. The cluster works on: loo
 class Live:
     """Frames of a cluster's acceptors, by `names`, and of those proposers that were made with this `observe`.
 
-    Follows one register: `key`, or the first one that an acceptor says yes to. Read only: `states` and
-    `proposers`, the frames so far; `players`, which show them; `drawing_s`, how long each took to draw.
+    Follows one register: `key`, or the first one that an acceptor says yes to. With a `cluster`, whose names they
+    are, its servers can be killed and started again from the view. Read only: `states` and `proposers`, the frames so
+    far; `players`, which show them; `drawing_s`, how long each took to draw.
     """
 
     def __init__(
-        self, names: Iterable[str], *, key: str | None = None, frames_per_s: float = FRAMES_PER_S, keep: int = KEEP
+        self,
+        names: Iterable[str],
+        *,
+        key: str | None = None,
+        cluster: LocalCluster | None = None,
+        frames_per_s: float = FRAMES_PER_S,
+        keep: int = KEEP,
     ) -> None:
         self.walk = Walk(list(names), key, forward=True)
         self.hands = proposers.Hands()
@@ -61,9 +71,12 @@ class Live:
         self._keep = keep
         self._changed = True
         self._tasks: list[asyncio.Task[None]] = []
+        self._cluster = cluster
+        self._killed: set[int] = set()
+        self._acting: set[asyncio.Task[None]] = set()
         self._begun_s = self._ended_s = 0.0
         self.shoot()
-        self.players = [Player(self.states, speed=10), Player(self.proposers, speed=10)]
+        self.players = [Player(self.states, speed=10, act=self.act), Player(self.proposers, speed=10)]
 
     def observe(self, event: Event) -> None:
         """Take note of an event. This is what proposers are to be given as `observe`."""
@@ -87,7 +100,8 @@ class Live:
         before_s = perf_counter()
         if len(self.states) == self._keep - 1:
             self.walk.said = self.hands.said = STOPPED.format(count=self._keep)
-        self.states.append(state_graph.draw(self.walk, title=self.states.title))
+        frame = state_graph.draw(self.walk, title=self.states.title)
+        self.states.append(replace(frame, choices=tuple(self._choices())))
         self.proposers.append(proposers.draw(self.hands, self.proposers.title))
         self.drawing_s.append(perf_counter() - before_s)
         return True
@@ -97,7 +111,7 @@ class Live:
 
         An error in it is shown in the view. Raises `RuntimeError` if work is under way already.
         """
-        if any(not task.done() for task in self._tasks):
+        if not all(task.done() for task in self._tasks):
             for coroutine in work:
                 coroutine.close()
             raise RuntimeError("work is under way already: `await live.finished()` first, or `live.stop()`")
@@ -113,6 +127,44 @@ class Live:
         """End the work. The last frame is taken soon after."""
         for task in self._tasks[:-1]:
             task.cancel()
+
+    @property
+    def _working(self) -> bool:
+        return not all(task.done() for task in self._tasks[:-1])
+
+    def _choices(self) -> Iterator[Choice]:
+        for number, name in enumerate(self.walk.states if self._cluster else ()):
+            verb, label = ("restart", "Start again") if number in self._killed else ("kill", "Kill")
+            yield Choice(f"{verb} {number}", "Servers", name, label, f"acceptor {name}", "k")
+        if self._working:
+            yield Choice("stop", "Work", "the clients", "Stop", key="s")
+
+    def act(self, act: str, at: int) -> None:
+        """Do what was chosen: "kill 0", "restart 0" or "stop". Raises `ValueError` for anything else."""
+        verb, _, number = act.partition(" ")
+        if act == "stop":
+            self.stop()
+        elif verb in ("kill", "restart") and self._cluster and number in map(str, range(len(self.walk.states))):
+            task = asyncio.get_running_loop().create_task(self._strike(self._cluster, verb, int(number)))
+            self._acting.add(task)  # or nobody would hold it
+            task.add_done_callback(self._acting.discard)
+        else:
+            raise ValueError(f"there is no such thing to do: {act}")
+
+    async def _strike(self, cluster: LocalCluster, verb: str, number: int) -> None:
+        name = list(self.walk.states)[number]
+        try:
+            await (cluster.kill(number) if verb == "kill" else cluster.restart(number))
+        except ConfigurationError as error:
+            self.walk.said = str(error)
+        else:
+            self._killed.add(number)
+            if verb == "restart":
+                self._killed.discard(number)
+            self.walk.down[name] = verb == "kill"
+            self.walk.said = f"{name} is killed" if verb == "kill" else f"{name} is started again"
+        self._changed = True
+        self._show()
 
     def report(self) -> str:
         """Say how many frames were taken, how fast, and what drawing them took."""
@@ -140,6 +192,7 @@ class Live:
             await asyncio.wait(working, timeout=due_s - loop.time(), return_when=asyncio.ALL_COMPLETED)
             self._show()
         await asyncio.sleep(self._period_s)  # the last answers are still on their way
+        self._changed = True  # there is no work left to be stopped
         self._show()
 
     def _show(self) -> None:

@@ -370,14 +370,17 @@ export default () => {
         player.answered(message);
       };
       const moved = () => { if (model.get("at") !== player.at) player.show(model.get("at"), true); };
+      const renamed = () => root.setAttribute("aria-label", model.get("title"));
       const renewed = () => player.show(model.get("at"), false);
       model.on("msg:custom", heard);
       model.on("change:at", moved);
       model.on("change:packed", renewed);
+      model.on("change:title", renamed);
       return () => {
         model.off("msg:custom", heard);
         model.off("change:at", moved);
         model.off("change:packed", renewed);
+        model.off("change:title", renamed);
         player.close();
       };
     },

@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from playwright.async_api import Locator, expect
+
 from tests.browser.jupyter import ARTIFACTS, Lab
 from tests.browser.test_lessons import write_notebook
 
@@ -52,7 +54,7 @@ async def test_it_is_painted_while_the_work_goes_on_and_ends_with_what_the_serve
     lab: Lab, server_root: Path
 ) -> None:
     count = f"from IPython.display import Javascript\nJavascript({COUNT!r})"
-    path = write_notebook(server_root, "live.ipynb", count, START, SHOW, STAMP, WAIT, AGAIN, "await cluster.stop()")
+    path = write_notebook(server_root, "live.ipynb", count, START, SHOW, STAMP, WAIT, AGAIN)
     opened = await lab.open_and_run(path)
     assert opened.console_errors == []
     page, first = opened.page, opened.page.get_by_test_id("player").first
@@ -72,3 +74,18 @@ async def test_it_is_painted_while_the_work_goes_on_and_ends_with_what_the_serve
     await first.screenshot(path=ARTIFACTS / "live.png")
     assert int(value) > 16 and words and words.count(f"value {value}") >= 2
     assert len(times) > 5, "it was painted while the work went on"
+    # The kernel does nothing now; a click reaches the servers all the same.
+    await kill_and_restart(first)
+    assert opened.console_errors == []
+
+
+async def kill_and_restart(shown: Locator) -> None:
+    server = shown.locator("[data-testid^='acceptor ']").nth(1)
+    name = (await server.get_attribute("data-testid") or "").removeprefix("acceptor ")
+    await server.click()
+    await expect(shown.get_by_test_id("said")).to_have_text(f"{name} is killed.")
+    assert ", down\n" in (await shown.get_by_test_id("words").text_content() or "")
+    await server.focus()
+    await server.press("k")
+    await expect(shown.get_by_test_id("said")).to_have_text(f"{name} is started again.")
+    assert ", down\n" not in (await shown.get_by_test_id("words").text_content() or "")
