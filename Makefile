@@ -24,7 +24,7 @@ lab: venv ## Open the course in JupyterLab (LAB_FLAGS=--no-browser opens no brow
 		$$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_FLAGS)
 
 quick: lint ## Check style, types and notebooks, and run the fast tests
-	@$(IN_VENV) $(BIN)/python -m pytest --hypothesis-profile=quick -m "not slow and not browser" \
+	@$(IN_VENV) $(BIN)/python -m pytest -n auto --hypothesis-profile=quick -m "not slow and not browser" \
 		$(PYTEST_FLAGS)
 
 test: machine lint ## Check and test everything; installs a browser if there is none
