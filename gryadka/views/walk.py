@@ -158,9 +158,10 @@ class Walk:
         else:
             self.said = f"{name} {_does(message)}" + (", and stays where it is" if after == before else "")
         if after != before:
-            self.said += ", and moves all the same" if refused else ""
+            wrong = not forward and after != ruled
+            self.said += ", and moves all the same" if refused else ", against the rules" if wrong else ""
             self.states[name] = after
-            self.steps.append(Step(name, before, message, after, not forward and after != ruled))
+            self.steps.append(Step(name, before, message, after, wrong))
             if len(self.steps) > 2 * self.keep:
                 del self.steps[: self.keep]
         return True
