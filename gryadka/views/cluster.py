@@ -26,7 +26,7 @@ from gryadka.views.svg import WIDTH, Look, box, cross, drawn, group, label, line
 _CHARACTER = 7.2
 _ROW = 26
 _MOST_ROWS = 6
-_NARROWEST = 130  # an acceptor's column: "promised 1234:12" fits
+_NARROWEST = 150  # an acceptor's column: "promised nothing" fits
 _PROPOSER, _ACCEPTOR = 70, 92
 _SAYS = 54
 
