@@ -288,6 +288,11 @@ def _packets(scene: Scene, layout: Layout) -> list[str]:
         y = layout.acceptors_top - 14 - _ROW * (row + 1) if forth else 2 + _PROPOSER + 10 + _ROW * row
         width = (layout.acceptor_width if forth else layout.proposer_width) - 8
         shapes.append(_packet(packet, places[target], y, width))
+    for (forth, target), number in waiting.items():
+        places, rows = (layout.acceptors, layout.rows_up) if forth else (layout.proposers, layout.rows_back)
+        if number > rows and target in places:
+            y = layout.acceptors_top - 20 - _ROW * rows if forth else 2 + _PROPOSER + 20 + _ROW * rows
+            shapes.append(label(places[target], y, f"and {number - rows} more", anchor="middle"))
     return shapes
 
 
