@@ -20,6 +20,7 @@ from gryadka.acceptors.servers import LocalCluster, local_cluster
 from gryadka.checking import learner
 from gryadka.checking.explore import Budget
 from gryadka.course import examine, invariants, proposers, simulated
+from gryadka.course.checking import Result
 from gryadka.course.checks import LearnersChecks
 from gryadka.course.finding import Finding
 from gryadka.course.invariants import Seen
@@ -59,6 +60,12 @@ def test_a_finding_that_does_not_hold_tells_its_run_and_keeps_the_events(capsys:
     said = "✗ not yet: it is lost\n    what must hold: it works\n      1. A says yes\n      2. B says yes\n"
     assert capsys.readouterr().out == said
     assert checks.finding == found and [result.holds for result in checks.settle()] == [False]
+
+
+def test_in_a_notebook_the_rule_stands_below_the_step_that_breaks_it() -> None:
+    html = Result("a", False, "b", steps=("A says <yes>. By the rules: A says no", "the end"))._html()
+    assert "<li>A says &lt;yes&gt;<br><strong>By the rules: </strong>A says no</li><li>the end</li>" in html
+    assert "a run of 2 steps that shows it" in html
 
 
 def test_what_an_examination_raises_is_told_and_not_raised() -> None:
