@@ -34,7 +34,7 @@ from gryadka.course.story import told, with_rule
 from gryadka.protocol import acceptor as own
 from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Message, Prepare, Promise, State
 
-BUDGET = Budget(max_states=300_000, max_seconds=20)
+BUDGET = Budget(max_states=300_000, max_seconds=40)
 THREE_PROMISES = Scope(proposers=3, ballots=1, prepare_quorum=3, accept_quorum=1)
 """All have to promise, and one to accept. Any two such quorums meet, and whoever chooses hears three promises."""
 
