@@ -531,6 +531,20 @@ async def test_the_right_script_passes_and_wrong_ones_are_told() -> None:
             assert why in await said_of(cluster, script)
 
 
+async def test_a_cell_that_waits_for_a_server_can_be_interrupted() -> None:
+    async with local_cluster(1, server="fakeredis") as cluster:
+        await cluster.pause(0)
+        checks = LearnersChecks()
+        waiting = asyncio.create_task(checks.lua(LUA, cluster))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert checks.finding.why == "it was interrupted"
+        await cluster.resume(0)
+        assert (await said_of(cluster, LUA)).startswith("all cases")
+
+
 @pytest.mark.slow
 async def test_a_script_without_end_is_stopped_and_the_server_goes_on() -> None:
     async with local_cluster(1) as cluster:
