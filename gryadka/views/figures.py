@@ -32,10 +32,10 @@ from gryadka.views.svg import WIDTH, Picture, shortened
 _INK = "#010203"  # stands for the colour of the page's text, until the picture is done
 COLOURS = ("#0072b2", "#d55e00", "#009e73", _INK)
 FILLS = (*COLOURS[:3], "none")
-DASHES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D")
+DASHES = ("-", "--", "-.", ":", (0, (7, 1, 1, 1, 1, 1)), (0, (12, 2)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
 _POINTS = 400  # so many of a curve are drawn
-HATCHES = ("", "//", "--", "xx")
+HATCHES = ("", "//", "--", "xx", "\\\\", "||")
 PERCENTILES = (50, 95, 99)
 
 _STYLE: dict[Any, Any] = {
@@ -177,7 +177,7 @@ def _look(number: int) -> dict[str, Any]:
     return {"color": _turned(COLOURS, number)}
 
 
-def _turned(looks: Sequence[str], number: int) -> str:
+def _turned(looks: Sequence[Any], number: int) -> Any:
     return looks[number % len(looks)]
 
 
