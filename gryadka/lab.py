@@ -39,6 +39,7 @@ from gryadka.checking.verdicts import Verdict
 from gryadka.errors import AcceptorError
 from gryadka.protocol import acceptor as protocol
 from gryadka.protocol.acceptor import State
+from gryadka.simulation import record
 from gryadka.simulation.link import rebuild
 from gryadka.simulation.manual import ManualCluster, Setting, from_link
 from gryadka.trace import Event, Trace
@@ -130,13 +131,15 @@ class Run(Protocol):
 
 
 def play(
-    run: Run | Iterable[Event] | str, *, key: str | None = None, speed: float = 2, demo: bool = False
+    run: Run | Iterable[Event] | str | Path, *, key: str | None = None, speed: float = 2, demo: bool = False
 ) -> Player | None:
     """Show a run step by step: buttons, arrow keys, and `?` for all keys; or say that there is none.
 
-    `run` is a trace, a link to one, or anything with `events`: what a check found out, a simulation's result.
+    `run` is a trace, a link to one, or anything with `events`: what a check found out, a simulation's result. It may
+    also be the path of a file that `Trace.save` or `gryadka simulate --save` wrote.
     `key` is the register to follow, by default the one that most events are about. `speed` is in steps a second;
-    `demo` shows it large and without controls, for a lecture. Raises `ValueError` for a text that is no link.
+    `demo` shows it large and without controls, for a lecture.
+    Raises `ValueError` for a text that is no link and a file that holds no run, `OSError` for one that is not there.
     """
     trace = trace_of(run)
     if not len(trace):
@@ -146,7 +149,7 @@ def play(
 
 
 def spacetime(
-    run: Run | Iterable[Event] | str, *, key: str | None = None, most: int = MOST, demo: bool = False
+    run: Run | Iterable[Event] | str | Path, *, key: str | None = None, most: int = MOST, demo: bool = False
 ) -> Player | None:
     """Show a run as a space-time diagram: who asked whom for what, in which round, and how it ended.
 
@@ -239,17 +242,26 @@ def live(
     return view
 
 
-def trace_of(run: Run | Iterable[Event] | str) -> Trace:
+def trace_of(run: Run | Iterable[Event] | str | Path) -> Trace:
     """Return the trace of whatever `play` takes."""
     if isinstance(run, Trace):
         return run
     if isinstance(run, str):
         return rebuild(run)
+    if isinstance(run, Path):
+        return _trace_in(run)
     if not isinstance(run, Iterable):
         steps = tuple(getattr(run, "steps", ()))
         told = len(steps) == len({event.at_s for event in run.events})  # a sentence for each step of the run
         return Trace(run.events, captions=steps if told else ())
     return Trace(run)
+
+
+def _trace_in(path: Path) -> Trace:
+    try:
+        return Trace(record.read(path).events)
+    except ValueError:  # not a recorded simulation: then it is a trace and nothing else
+        return Trace.load(path)
 
 
 async def look(cluster: LocalCluster, key: str) -> Picture:

@@ -20,6 +20,7 @@ from gryadka.acceptors.servers import LocalCluster, local_cluster
 from gryadka.checking import learner
 from gryadka.checking.explore import Budget
 from gryadka.course import examine, invariants, proposers, simulated
+from gryadka.course.checking import Result
 from gryadka.course.checks import LearnersChecks
 from gryadka.course.finding import Finding
 from gryadka.course.invariants import Seen
@@ -59,6 +60,12 @@ def test_a_finding_that_does_not_hold_tells_its_run_and_keeps_the_events(capsys:
     said = "✗ not yet: it is lost\n    what must hold: it works\n      1. A says yes\n      2. B says yes\n"
     assert capsys.readouterr().out == said
     assert checks.finding == found and [result.holds for result in checks.settle()] == [False]
+
+
+def test_in_a_notebook_the_rule_stands_below_the_step_that_breaks_it() -> None:
+    html = Result("a", False, "b", steps=("A says <yes>. By the rules: A says no", "the end"))._html()
+    assert "<li>A says &lt;yes&gt;<br><strong>By the rules: </strong>A says no</li><li>the end</li>" in html
+    assert "a run of 2 steps that shows it" in html
 
 
 def test_what_an_examination_raises_is_told_and_not_raised() -> None:
@@ -524,6 +531,20 @@ async def test_the_right_script_passes_and_wrong_ones_are_told() -> None:
             assert why in await said_of(cluster, script)
 
 
+async def test_a_cell_that_waits_for_a_server_can_be_interrupted() -> None:
+    async with local_cluster(1, server="fakeredis") as cluster:
+        await cluster.pause(0)
+        checks = LearnersChecks()
+        waiting = asyncio.create_task(checks.lua(LUA, cluster))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert checks.finding.why == "it was interrupted"
+        await cluster.resume(0)
+        assert (await said_of(cluster, LUA)).startswith("all cases")
+
+
 @pytest.mark.slow
 async def test_a_script_without_end_is_stopped_and_the_server_goes_on() -> None:
     async with local_cluster(1) as cluster:
@@ -603,7 +624,7 @@ def test_a_cell_with_a_loop_can_be_interrupted_and_the_kernel_goes_on(tmp_path: 
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-    assert any("✗ not yet: endless has not returned after 1 s: a loop without end?" in text for text in said)
+    assert any("✗ not yet: endless has not returned after 2 s: a loop without end?" in text for text in said)
     assert any("✗ not yet: it was interrupted" in text for text in said)
     assert "The check was interrupted. The kernel can be used as before." in said
     assert "alive it was interrupted\n" in said

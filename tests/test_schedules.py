@@ -56,8 +56,8 @@ def test_one_that_loses_nothing_is_told_step_by_step() -> None:
     assert finding.why == "nothing is lost: Ann was told [milk] and Bob was told [milk, bread]"
     assert finding.steps[3:6] == (
         "Ann stores B: is told: milk",
-        "Bob asks B: hears of milk",
-        "Bob asks C: hears of nothing, sends 2: milk, bread",
+        "Bob asks B: hears milk",
+        "Bob asks C: hears nothing, sends 2: milk, bread",
     )
 
 
@@ -116,3 +116,7 @@ async def test_the_first_two_are_enough_and_the_third_goes_on() -> None:
     assert await schedules.first_two(map(call, [0.05, 0, 0.01])) == [0, 0.01]
     assert not arrived.is_set()
     await asyncio.wait_for(arrived.wait(), timeout=5)
+
+
+def test_what_two_people_can_send_fits_into_the_picture() -> None:
+    assert "hears nothing, sends 2: milk, bread<" in schedules.picture(FINE).drawing

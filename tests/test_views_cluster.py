@@ -180,6 +180,16 @@ def test_a_message_that_is_duplicated_is_there_twice() -> None:
     assert messages(last(run)) == [["▼ prepare 1:1"]] * 2
 
 
+def test_messages_for_which_there_is_no_room_are_counted_and_told() -> None:
+    asked = [event for counter in range(1, 10) for event in sent(Prepare(Ballot(counter, 1)), "A")]
+    answered = [state("A", Prepare(Ballot(counter, 1)), NONE, PROMISED) for counter in range(1, 10)]
+    run = view(BEGUN, *asked, *answered)
+    full = run[10]
+    assert len(messages(full)) == 6
+    assert "and 3 more" in texts(ElementTree.fromstring(full.svg))
+    assert len([line for line in full.words.split("\n") if line.startswith("on its way")]) == 9
+
+
 def test_an_acceptor_that_is_down_is_crossed_out_and_one_that_forgot_has_nothing() -> None:
     run = view(
         sent(PREPARE, "A"),

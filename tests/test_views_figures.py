@@ -89,6 +89,18 @@ def test_each_series_has_a_line_of_its_own_and_the_legend_names_it() -> None:
     assert set(re.findall("#[0-9a-f]{6}", picture.drawing)) == set(figures.COLOURS) - {figures._INK}
 
 
+def test_each_of_the_benchmarks_five_systems_has_a_look_of_its_own() -> None:
+    systems = ("gryadka", "traced", "plain", "plain, in turn", "raw", "another")
+    rows = [{"workload": "64 on 1 key", "system": name, "changes_per_second": 1000} for name in systems]
+    for looks in (figures.DASHES, figures.MARKERS, figures.HATCHES):  # without colours
+        assert len(set(looks)) >= len(systems)
+    picture = figures.throughput(rows)
+    fills = set(re.findall(r"fill: (url\([^)]+\)|#0072b2)", styles(picture)))
+    assert len(fills) == len(systems)
+    curves = figures.latencies(dict.fromkeys(systems, SERIES["one"]))
+    assert len(set(re.findall("stroke-dasharray: ([^;]+)", styles(curves)))) == len(systems) - 1
+
+
 @given(st.lists(st.floats(0.0001, 10), min_size=1), st.sampled_from(figures.PERCENTILES))
 def test_a_percentile_is_not_exceeded_by_so_many(values: list[float], percent: int) -> None:
     bound = figures.percentile(sorted(values), percent)

@@ -40,7 +40,7 @@ def test_what_can_be_chosen_is_what_can_happen() -> None:
 
 def test_each_step_is_told_in_the_first_line_and_the_loss_as_well() -> None:
     view = played(*LOSING)
-    assert view[2].announced == "Ann asks B: hears of nothing, sends 1: milk."
+    assert view[2].announced == "Ann asks B: hears nothing, sends 1: milk."
     assert view[7].announced == "Bob stores B: stored."
     assert view[8].announced == (
         "Bob stores C: is told: bread. Lost: Ann was told [milk], and Bob [bread]: neither list goes on from the other."
@@ -77,7 +77,7 @@ def test_the_player_gives_the_schedule_as_a_learner_would_write_it() -> None:
     assert hand.schedule.splitlines() == LOSING
     hand._hear(hand, {"act": "Bob asks A", "at": 0, "id": 2}, [])
     assert hand.schedule == "Bob asks A"
-    assert "Bob asks A: hears of nothing." in hand._repr_mimebundle_()[0]["text/plain"]
+    assert "Bob asks A: hears nothing." in hand._repr_mimebundle_()[0]["text/plain"]
 
 
 def test_a_found_schedule_can_be_played_and_left() -> None:

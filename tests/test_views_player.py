@@ -13,6 +13,7 @@ import pytest
 from gryadka import lab
 from gryadka.course.finding import Finding
 from gryadka.protocol.acceptor import Ballot, Prepare
+from gryadka.simulation import record
 from gryadka.simulation.run import simulate
 from gryadka.trace import Event, Trace
 from gryadka.views import frames, player
@@ -104,6 +105,11 @@ def test_a_view_without_frames_is_no_error() -> None:
     assert forms["text/plain"] == "A <view>"
 
 
+def test_a_saved_page_offers_nothing_that_only_python_could_do(tmp_path: Path) -> None:
+    lab.cluster("append P1").save(tmp_path / "run.html")
+    assert "deliver 1" not in (tmp_path / "run.html").read_text(encoding="utf-8")
+
+
 def test_a_saved_page_holds_everything_and_ends_no_script_early(tmp_path: Path) -> None:
     Player(a_view("one", "</script><script>alert(1)</script>")).save(tmp_path / "run.html")
     page = (tmp_path / "run.html").read_text(encoding="utf-8")
@@ -173,6 +179,16 @@ def test_a_run_of_the_simulator_a_link_and_a_trace_play_the_same() -> None:
     told = [shown.in_words() for shown in players if shown]
     assert len(told) == 3
     assert len(set(told)) == 1
+
+
+def test_a_file_plays_whether_it_is_a_trace_or_a_recorded_simulation(tmp_path: Path) -> None:
+    result = simulate("loss-1-1-1", seed=3)
+    Trace(result.events).save(tmp_path / "trace.jsonl")
+    record.save(tmp_path / "run.jsonl", record.Recording.of(result))
+    (tmp_path / "other").write_text("hello\n")
+    assert lab.trace_of(tmp_path / "trace.jsonl") == lab.trace_of(tmp_path / "run.jsonl") == Trace(result.events)
+    with pytest.raises(ValueError, match="line 1"):
+        lab.play(tmp_path / "other")
 
 
 def test_a_finding_plays_with_its_own_sentences() -> None:

@@ -243,6 +243,8 @@ def test_states_that_the_rules_cannot_reach_and_moves_that_they_forbid_are_marke
     assert {'! "x"', "wrong"} <= set(texts(frame))
     assert 'Wrong: the rules never lead to "promised 2:8, accepted 3:7 ("x")".' in frame.words
     assert frame.words.count("which the rules forbid") == 2
+    assert frame.announced == 'A accepts "x" at 3:7, against the rules.'
+    assert "Dashed, with !: the rules forbid it." in texts(frame)
     assert "wrong" not in texts(frames(RUN)[-1]) and "forbid" not in frames(RUN)[-1].words
 
 

@@ -34,7 +34,7 @@ PrepareFunction = Callable[[State, Prepare], tuple[State, Reply]]
 AcceptFunction = Callable[[State, Accept], tuple[State, Reply]]
 ChooseFunction = Callable[[Sequence[Promise]], Promise]
 
-CALL_LIMIT_S = 1.0
+CALL_LIMIT_S = 2.0
 QUESTIONS_KEPT = 10_000
 
 SCOPES = (Scope(), Scope(ballots=3, cache=True, changes=(("append", "append"), ("append",))))

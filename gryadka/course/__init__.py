@@ -4,7 +4,8 @@ from gryadka.course import check, keep, kept
 
 with check("a majority of three is two"):
     assert majority(3) == 2, f"majority(3) gave {majority(3)}"
-keep(majority)
+check.acceptor(prepare, accept)        # explored, simulated; see `gryadka.course.checks`
+keep(majority, prepare, accept)
 """
 
 from gryadka.course.checks import check

@@ -27,6 +27,9 @@ from gryadka.views.show import show
 # What lies here was not written by the learner.
 _NOT_THEIRS = (str(Path(__file__).parents[1]), sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
 
+BY_THE_RULES = ". By the rules: "
+"""Stands in a step between what happened and what should have happened."""
+
 
 class Unfinished(NotImplementedError):
     """Raised for a piece of work, named by the message, that still is a skeleton."""
@@ -59,11 +62,16 @@ class Result:
         else:
             line, words = "dotted", f"<strong>✗ not yet:</strong> {escape(self.why)}"
             words += f"<br><small>what must hold: {escape(self.sentence)}</small>"
-            run = "".join(f"<li>{escape(step)}</li>" for step in self.steps)
+            run = "".join(f"<li>{_rule_below(step)}</li>" for step in self.steps)
             if run:
                 told = f"a run of {len(self.steps)} steps that shows it"
                 words += f"<details open><summary>{told}</summary><ol>{run}</ol></details>"
         return f'<div style="border-left: 4px {line} currentColor; padding: 2px 10px">{words}</div>'
+
+
+def _rule_below(step: str) -> str:
+    happened, by_the_rules, should = escape(step).partition(BY_THE_RULES)
+    return f"{happened}<br><strong>{by_the_rules[2:]}</strong>{should}" if should else happened
 
 
 class Checks:

@@ -11,6 +11,7 @@ out. Such a function takes the work and returns a `Finding`; it stands in a modu
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from gryadka.acceptors.servers import LocalCluster
@@ -83,6 +84,9 @@ class LearnersChecks(Checks):
         sentence = "the script answers and stores what the pure function does"
         try:
             found = await lua.examine(cluster, script)
+        except (KeyboardInterrupt, asyncio.CancelledError):  # a notebook cancels a cell that awaits
+            self.show(sentence, Finding(why="it was interrupted"))
+            raise
         except Exception as error:
             found = Finding(why(error))
         self.show(sentence, found)

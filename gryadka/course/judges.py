@@ -33,7 +33,7 @@ from gryadka.course.checking import Unfinished, why
 from gryadka.course.finding import Finding
 from gryadka.errors import GryadkaError
 from gryadka.views import history as bars
-from gryadka.views.svg import Picture
+from gryadka.views.svg import Picture, label
 
 CLIENTS = ("Ann", "Bob", "Cleo", "Dan", "Eve", "Finn")
 SMALL = 3  # all histories of up to so many operations are tried
@@ -132,9 +132,12 @@ def picture(operations: Iterable[Op] | Finding, title: str = "") -> Picture:
     """Draw a history and the course's verdict on it; of a finding, the history that was judged wrongly."""
     if isinstance(operations, Finding):
         operations = getattr(operations, "operations", ())
-        title = title or ("Yours is wrong about this one" if operations else "No history was judged wrongly")
+        title = title or "Yours is wrong about this one"
     operations = list(operations)
-    return bars.draw(history(operations), verdict(operations) if operations else None, title=title)
+    if not operations:
+        nothing = "No history to show: none was judged wrongly."
+        return Picture(nothing, nothing, label(4, 18, nothing), 28)
+    return bars.draw(history(operations), verdict(operations), title=title)
 
 
 def _operation(op: Op) -> Operation:

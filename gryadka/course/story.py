@@ -11,6 +11,7 @@ from itertools import groupby
 
 from gryadka.checking.answers import sound_answers
 from gryadka.checking.explain import Told, asked, held, listed, said
+from gryadka.course.checking import BY_THE_RULES
 from gryadka.protocol.acceptor import State
 from gryadka.trace import Event
 
@@ -31,7 +32,7 @@ def told(step: Told) -> str:
 
 def with_rule(words: str, should: str) -> str:
     """Return a line that sets what happened beside what should have happened, if that is something else."""
-    return f"{words}. By the rules: {should}" if should else words
+    return words + BY_THE_RULES + should if should else words
 
 
 def tell(events: Iterable[Event]) -> Iterator[str]:

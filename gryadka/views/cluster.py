@@ -26,7 +26,7 @@ from gryadka.views.svg import WIDTH, Look, box, cross, drawn, group, label, line
 _CHARACTER = 7.2
 _ROW = 26
 _MOST_ROWS = 6
-_NARROWEST = 130  # an acceptor's column: "promised 1234:12" fits
+_NARROWEST = 150  # an acceptor's column: "promised nothing" fits
 _PROPOSER, _ACCEPTOR = 70, 92
 _SAYS = 54
 
@@ -288,6 +288,11 @@ def _packets(scene: Scene, layout: Layout) -> list[str]:
         y = layout.acceptors_top - 14 - _ROW * (row + 1) if forth else 2 + _PROPOSER + 10 + _ROW * row
         width = (layout.acceptor_width if forth else layout.proposer_width) - 8
         shapes.append(_packet(packet, places[target], y, width))
+    for (forth, target), number in waiting.items():
+        places, rows = (layout.acceptors, layout.rows_up) if forth else (layout.proposers, layout.rows_back)
+        if number > rows and target in places:
+            y = layout.acceptors_top - 20 - _ROW * rows if forth else 2 + _PROPOSER + 20 + _ROW * rows
+            shapes.append(label(places[target], y, f"and {number - rows} more", anchor="middle"))
     return shapes
 
 

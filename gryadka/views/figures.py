@@ -32,10 +32,10 @@ from gryadka.views.svg import WIDTH, Picture, shortened
 _INK = "#010203"  # stands for the colour of the page's text, until the picture is done
 COLOURS = ("#0072b2", "#d55e00", "#009e73", _INK)
 FILLS = (*COLOURS[:3], "none")
-DASHES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D")
+DASHES = ("-", "--", "-.", ":", (0, (7, 1, 1, 1, 1, 1)), (0, (12, 2)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
 _POINTS = 400  # so many of a curve are drawn
-HATCHES = ("", "//", "--", "xx")
+HATCHES = ("", "//", "--", "xx", "\\\\", "||")
 PERCENTILES = (50, 95, 99)
 
 _STYLE: dict[Any, Any] = {
@@ -111,44 +111,54 @@ def availability(
 ) -> Picture:
     """Draw how many operations were answered in each `step_s` seconds, and where there was no answer for longer.
 
-    `marks` says what happened when, in seconds of the history's clock, for example {2.0: "A is killed"}. Crosses
-    count the operations that failed, or whose outcome is unknown, by the time of their beginning.
+    `marks` says what happened when, in seconds of the history's clock, for example {2.0: "A is killed"}. A cross
+    stands where operations were begun that failed, or whose outcome is unknown.
     """
     operations = list(history)
-    start_s = min((operation.invoked_s for operation in operations), default=0.0)
-    answers = sorted(one.completed_s - start_s for one in operations if one.outcome is Outcome.OK and one.completed_s)
+    start_s = min((one.invoked_s for one in operations), default=0.0)
+    ends_s = (one.completed_s for one in operations if one.outcome is Outcome.OK)
+    answers = sorted(end_s - start_s for end_s in ends_s if end_s is not None)
     troubles = sorted(one.invoked_s - start_s for one in operations if one.outcome is not Outcome.OK)
     end_s = max([step_s, *answers[-1:], *troubles[-1:]])
     edges = [step_s * n for n in range(int(end_s / step_s) + 2)]
     counts = _counted(answers, edges)
     gaps = [(a, b) for a, b in zip([0.0, *answers], [*answers, end_s], strict=True) if b - a > step_s]
-    marks = {at_s - start_s: what for at_s, what in (marks or {}).items()}
+    happened = sorted((at_s - start_s, what) for at_s, what in (marks or {}).items())
+    lines = [f"{len(answers)} operations were answered in {end_s:.3g} s, {len(troubles)} failed or are unknown."]
+    lines += [f"At {at_s:.3g} s: {what}." for at_s, what in happened]
+    lines += [f"No answer from {a:.3g} s to {b:.3g} s." for a, b in gaps]
+    pairs = list(zip(edges, counts, strict=False))
+    lines += [f"From {left:g} s to {left + step_s:g} s: {count} answers." for left, count in pairs if left < end_s]
     with rc_context(_STYLE):
         figure, axes = _axes(280)
-        axes.stairs([count / step_s for count in counts], edges, fill=True, facecolor=COLOURS[0], alpha=0.5)
-        axes.stairs([count / step_s for count in counts], edges, color=_INK, linewidth=1.4)
-        top = max([1.0, *(count / step_s for count in counts)])
-        for a, b in gaps:
-            axes.axvspan(a, b, facecolor="none", edgecolor=_INK, hatch="//", linewidth=0)
-        bad = _counted(troubles, edges)
-        spots = [(left + step_s / 2, count) for left, count in zip(edges, bad, strict=False) if count]
-        axes.plot([x for x, _ in spots], [0.04 * top] * len(spots), "x", color=COLOURS[1], markersize=9, mew=2.5)
-        for number, (at_s, what) in enumerate(sorted(marks.items())):
-            axes.axvline(at_s, color=_INK, linestyle=":", linewidth=1.4)
-            where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            axes.annotate(what, (at_s, 1), (0, 16 * (number % 2)), va="bottom", ha="center", **where)
-        axes.set_xlim(0, edges[-1])
-        axes.set_ylim(0, 1.05 * top)
-        axes.set_xlabel(
-            "seconds" + ("; hatched: no answer" if gaps else "") + ("; x: failed or unknown" if spots else "")
-        )
-        axes.set_ylabel("answers a second")
-        lines = [f"{len(answers)} operations were answered in {end_s:.3g} s, {len(troubles)} failed or are unknown."]
-        lines += [f"At {at_s:.3g} s: {what}." for at_s, what in sorted(marks.items())]
-        lines += [f"No answer from {a:.3g} s to {b:.3g} s." for a, b in gaps]
-        pairs = list(zip(edges, counts, strict=False))
-        lines += [f"From {left:g} s to {left + step_s:g} s: {count} answers." for left, count in pairs if left < end_s]
+        speeds = [count / step_s for count in counts]
+        crosses = [left + step_s / 2 for left, count in zip(edges, _counted(troubles, edges), strict=False) if count]
+        _draw_speeds(axes, edges, speeds)
+        _draw_outages(axes, gaps, crosses, happened)
         return _picture(figure, title, lines)
+
+
+def _draw_speeds(axes: Axes, edges: Sequence[float], speeds: Sequence[float]) -> None:
+    axes.stairs(speeds, edges, fill=True, facecolor=COLOURS[0], alpha=0.5)
+    axes.stairs(speeds, edges, color=_INK, linewidth=1.4)
+    axes.set_xlim(0, edges[-1])
+    axes.set_ylim(0, 1.05 * max([1.0, *speeds]))
+    axes.set_ylabel("answers a second")
+
+
+def _draw_outages(
+    axes: Axes, gaps: Sequence[tuple[float, float]], crosses: Sequence[float], happened: Sequence[tuple[float, str]]
+) -> None:
+    for a, b in gaps:
+        axes.axvspan(a, b, facecolor="none", edgecolor=_INK, hatch="//", linewidth=0)
+    height = 0.04 * axes.get_ylim()[1]
+    axes.plot(crosses, [height] * len(crosses), "x", color=COLOURS[1], markersize=9, mew=2.5)
+    for number, (at_s, what) in enumerate(happened):
+        axes.axvline(at_s, color=_INK, linestyle=":", linewidth=1.4)
+        where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        axes.annotate(what, (at_s, 1), (0, 16 * (number % 2)), va="bottom", ha="center", **where)
+    legend = ("; hatched: no answer" if gaps else "") + ("; x: failed or unknown" if crosses else "")
+    axes.set_xlabel(f"seconds{legend}")
 
 
 # -- the style ---------------------------------------------------------------------------------------------
@@ -167,7 +177,7 @@ def _look(number: int) -> dict[str, Any]:
     return {"color": _turned(COLOURS, number)}
 
 
-def _turned(looks: Sequence[str], number: int) -> str:
+def _turned(looks: Sequence[Any], number: int) -> Any:
     return looks[number % len(looks)]
 
 
@@ -200,12 +210,7 @@ def _bars(groups: Mapping[str, Mapping[str, float]], title: str, unit: str, *, l
             )
             axes.annotate(f"{value:,.0f}", (value, y), (4, 0), textcoords="offset points", va="center")
             places.append((y, group))
-        middles = {group: [y for y, other in places if other == group] for group in groups}
-        ticks = [sum(ys) / len(ys) for ys in middles.values()]
-        axes.set_yticks(ticks, [shortened(group, 42) for group in middles])
-        axes.tick_params(axis="y", length=0)
-        axes.invert_yaxis()
-        axes.margins(x=0.12)
+        _name_bars(axes, places)
         if log:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(numticks=6))
@@ -217,6 +222,15 @@ def _bars(groups: Mapping[str, Mapping[str, float]], title: str, unit: str, *, l
             figure.legend(loc="outside upper left", ncols=min(4, len(kinds)))
         lines = [f"{group}{', ' if kind else ''}{kind}: {value:,.0f}" for group, kind, value in bars]
         return _picture(figure, title, lines)
+
+
+def _name_bars(axes: Axes, places: Sequence[tuple[float, str]]) -> None:
+    # A name for each group, at its middle; the first group above.
+    groups = {group: [y for y, other in places if other == group] for _, group in places}
+    axes.set_yticks([sum(ys) / len(ys) for ys in groups.values()], [shortened(group, 42) for group in groups])
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
 
 
 _LINK = "{http://www.w3.org/1999/xlink}href"

@@ -68,7 +68,7 @@ def _remark(naive: Naive, before: State, step: Step, after: State) -> tuple[str,
     who, where = naive.names.index(step.who), REPLICAS.index(step.where)
     if step.verb == "asks":
         copy = naive.sends(after, step.who)
-        hears = f"hears of {listed(after.replicas[where].copy.items)}"
+        hears = f"hears {listed(after.replicas[where].copy.items)}"
         return (hears if copy is None else f"{hears}, sends {copy}"), False
     yes = after.people[who].stored > before.people[who].stored
     if step.who in naive.told(after) and step.who not in naive.told(before):

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,8 @@ class Player(anywidget.AnyWidget):
 
     def save(self, path: str | Path) -> None:
         """Write one page that plays in any browser, without Jupyter and without a network. Raises `OSError`."""
-        packed = json.dumps(pack(frames_of(self.view)), separators=(",", ":")).replace("<", "\\u003c")
+        frames = (replace(frame, choices=()) for frame in frames_of(self.view))  # nobody is there to carry them out
+        packed = json.dumps(pack(frames), separators=(",", ":")).replace("<", "\\u003c")
         still = self.view[len(self.view) - 1].svg if len(self.view) else ""
         module = _MODULE.read_text(encoding="utf-8").replace("</script", "<\\/script")
         style = _STYLE.read_text(encoding="utf-8")

@@ -63,71 +63,94 @@ class Hands:
 
     def __init__(self, quorum: int | None = None) -> None:
         self.hands: dict[str, Hand] = {}
-        self.said = "Nothing has happened yet"
+        self._last: tuple[Event, int] | str = "Nothing has happened yet"
         self._quorum = quorum
         self._peers: set[str] = set()
 
+    @property
+    def said(self) -> str:
+        """What has happened last. It is put into words when it is asked for: thousands of events may come between."""
+        return self._last if isinstance(self._last, str) else _told(*self._last)
+
+    @said.setter
+    def said(self, text: str) -> None:
+        self._last = text
+
     def add(self, event: Event) -> bool:
         """Take in an event. Returns whether anything changed."""
-        if not event.node.startswith("proposer-"):
-            return False
-        hand = self.hands.setdefault(event.node, Hand())
-        key, name = event.key or "", wording.node(event.node)
+        hand = self.hands.get(event.node)
+        if hand is None:
+            if not event.node.startswith("proposer-"):
+                return False
+            hand = self.hands[event.node] = Hand()
+        number: int | None = 0
         if event.kind == "change-begun":
-            hand.waiting += 1
-            self.said = f"{name} is asked for a change; {hand.waiting} of its changes are under way"
+            number = hand.waiting = hand.waiting + 1
         elif event.kind == "change-ended":
             hand.waiting -= 1
             hand.outcomes[event.note or ""] += 1
-            self.said = f"a change of {name} ends: {wording.outcome(event.note)}"
         elif event.kind == "sent" and event.message:
             self._peers.add(event.peer or "")
-            return self._sent(hand, name, key, event.message)
+            number = self._sent(hand, event.key or "", event.message)
         elif event.kind == "delivered" and event.message:
-            return self._delivered(hand, name, key, event)
+            number = self._delivered(hand, event.key or "", event)
         elif event.kind == "failed":
             hand.unanswered += 1
-            self.said = f"{name} gets no answer from {event.peer}"
         elif event.kind in ("crashed", "restarted"):
             hand.up = event.kind == "restarted"
-            self.said = f"{name} {wording.FAULTS[event.kind]}"
         else:
-            return False
-        return True
+            number = None
+        if number is not None:
+            self._last = event, number
+        return number is not None
 
-    def _sent(self, hand: Hand, name: str, key: str, message: Message) -> bool:
-        if hand.asked.get(key) == message:  # the same question, to one acceptor more
-            return False
+    def _sent(self, hand: Hand, key: str, message: Message) -> int | None:
+        # Returns how many prepares this saved; None for the same question, to one acceptor more.
+        if hand.asked.get(key) == message:
+            return None
         hand.asked[key], hand.granted[key] = message, set()
         hand.counter = max(hand.counter, message.ballot.counter)
         held = hand.cache.pop(key, None)  # a promise serves one round only
-        self.said = f"{name} sends {wording.short(message)}"
-        if isinstance(message, Accept):
-            hand.accepts += 1
-            hand.counter = max(hand.counter, message.promise.counter)
-            if held == message.ballot:
-                hand.saved += 1
-                self.said += ", and needed no prepare"
-        else:
+        if not isinstance(message, Accept):
             hand.prepares += 1
-        return True
+            return 0
+        hand.accepts += 1
+        hand.counter = max(hand.counter, message.promise.counter)
+        hand.saved += held == message.ballot
+        return int(held == message.ballot)
 
-    def _delivered(self, hand: Hand, name: str, key: str, event: Event) -> bool:
+    def _delivered(self, hand: Hand, key: str, event: Event) -> int | None:
         message, reply = event.message, event.reply
         if isinstance(reply, Conflict):
             hand.conflicts += 1
             hand.counter = max(hand.counter, reply.promised.counter)
-            self.said = f"{name} is refused by {event.peer}, which {reply}"
-            return True
+            return 0
         granted = hand.granted.setdefault(key, set())
         if message != hand.asked.get(key) or not isinstance(message, Accept) or message.promise == message.ballot:
-            return False
+            return None
         granted.add(event.peer or "")
         if len(granted) != (self._quorum or len(self._peers) // 2 + 1):
-            return False
+            return None
         hand.cache[key] = message.promise
-        self.said = f"{name} holds the promise of {wording.ballot(message.promise)} for its next round"
-        return True
+        return 0
+
+
+def _told(event: Event, number: int) -> str:
+    # What happened, in words. `number` is how many changes are under way, or how many prepares were saved.
+    name, message = wording.node(event.node), event.message
+    if event.kind == "change-begun":
+        return f"{name} is asked for a change; {number} of its changes are under way"
+    if event.kind == "change-ended":
+        return f"a change of {name} ends: {wording.outcome(event.note)}"
+    if event.kind == "sent" and message:
+        return f"{name} sends {wording.short(message)}" + (", and needed no prepare" if number else "")
+    if event.kind == "delivered" and isinstance(message, Accept) and not isinstance(event.reply, Conflict):
+        return f"{name} holds the promise of {wording.ballot(message.promise)} for its next round"
+    if event.kind == "delivered":
+        return f"{name} is refused by {event.peer}, which {event.reply}"
+    if event.kind == "failed":
+        return f"{name} gets no answer from {event.peer}"
+    return f"{name} {wording.FAULTS[event.kind]}"
 
 
 def frames(trace: Iterable[Event], *, quorum: int | None = None, title: str = "The proposers") -> Frames:

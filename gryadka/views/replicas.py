@@ -11,11 +11,11 @@ from typing import NamedTuple
 from gryadka.views.frames import Choice, Frame
 from gryadka.views.svg import WIDTH, Picture, box, drawn, label, line, shortened
 
-_CHARACTER = 6.8
+_CHARACTER = 6.4
 _ROW = 30
 _TOP = 34
-_NAMES = 120  # how wide the steps' column is
-_REMARKS = 250  # and that of the remarks
+_NAMES = 109  # how wide the steps' column is
+_REMARKS = 241  # and that of the remarks
 _NOTE = 28  # how high the line below the steps is
 _ROOM = 8  # for so many steps a frame has room from the start
 
@@ -64,13 +64,13 @@ def _shapes(rows: Sequence[Row], replicas: Sequence[str], note: str, bottom: flo
     shapes += [line(left + pitch / 2, 22, left + pitch / 2, _TOP - 4) for left in columns.values()]
     for number, row in enumerate(rows):
         middle = _TOP + _ROW * number + _ROW / 2 + 4
-        shapes.append(label(4, middle, shortened(f"{number + 1}. {row.step}", int(_NAMES / _CHARACTER))))
+        shapes.append(label(4, middle, shortened(f"{number + 1}. {row.step}", int((_NAMES + 8) / _CHARACTER))))
         for name, copy in zip(replicas, row.holds, strict=True):
             left, touched = columns[name], name == row.touches
             if touched:
                 shapes.append(box(left + 3, middle - 17, pitch - 6, _ROW - 4, dashed=not row.changes))
             fitted = shortened(copy, int((pitch - 6) / _CHARACTER))
-            shapes.append(label(left + pitch / 2, middle, fitted, anchor="middle", bold=touched and row.changes))
+            shapes.append(label(left + pitch / 2, middle, fitted, anchor="middle"))
         shapes.append(label(WIDTH - _REMARKS + 8, middle, shortened(row.remark, int((_REMARKS - 8) / _CHARACTER))))
     if note:
         shapes.append(label(4, bottom + 18, shortened(note, int(WIDTH / _CHARACTER)), bold=True))

@@ -157,7 +157,7 @@ class _Drawing:
     # -- what is where ---------------------------------------------------------------------------------------
 
     def _headings(self) -> list[str]:
-        shapes = [label(6, 46, "promised"), label(6, 64, "and accepted")]
+        shapes = [label(6, 46, "promised →"), label(6, 66, "accepted ↓")]
         room = int(self.board.pitch / _CHARACTER)
         for rank, name in enumerate(self._names()):
             x, _ = self.board.at(Place(rank, 0))
@@ -254,6 +254,8 @@ class _Drawing:
             notes.append("To the right goes a prepare, downwards an accept. Small circles: nobody has been there.")
         if self.walk.dropped:
             notes.append(f"Only the {len(self.walk.ballots)} highest ballots are drawn, in their order.")
+        if self.wrong:
+            notes.append("Dashed, with !: the rules forbid it.")
         wrong = [place for place in self.places if place not in self.right]
         notes += [f'Wrong: the rules never lead to "{self._in_words(place)}".' for place in wrong]
         missed = [place for place in self.places if place not in self.graph]

@@ -21,7 +21,7 @@ moves to the right, or down. A wrong one may: its places are marked as out of re
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
@@ -119,10 +119,19 @@ class Walk:
     values: dict[Ballot, list[str | None]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     dropped: bool = False
-    said: str = "Nothing has happened yet"
+    tell: Callable[[], str] = lambda: "Nothing has happened yet"
 
     def __post_init__(self) -> None:
         self.states = {name: State() for name in self.acceptors}
+
+    @property
+    def said(self) -> str:
+        """What has happened last. It is put into words when it is asked for: thousands of events may come between."""
+        return self.tell()
+
+    @said.setter
+    def said(self, text: str) -> None:
+        self.tell = lambda: text
 
     def add(self, event: Event) -> bool:
         """Take in an event. Returns whether anything of the picture changed."""
@@ -151,16 +160,12 @@ class Walk:
             self._meet(ballot)
         if after.accepted in self.values and after.value not in self.values[after.accepted]:
             self.values[after.accepted].append(after.value)
-        ruled, reply = prepare(before, message) if isinstance(message, Prepare) else accept(before, message)
-        if refused:
-            reason = wording.because(message, before.promised) if isinstance(reply, Conflict) else "against the rules"
-            self.said = f"{name} refuses to {wording.wish(message)}: {reason}"
-        else:
-            self.said = f"{name} {_does(message)}" + (", and stays where it is" if after == before else "")
+        rule = prepare(before, message) if isinstance(message, Prepare) else accept(before, message)
+        wrong = not forward and after != rule[0]
+        self.tell = lambda: _told(Step(name, before, message, after, wrong), rule[1], refused=refused)
         if after != before:
-            self.said += ", and moves all the same" if refused else ""
             self.states[name] = after
-            self.steps.append(Step(name, before, message, after, not forward and after != ruled))
+            self.steps.append(Step(name, before, message, after, wrong))
             if len(self.steps) > 2 * self.keep:
                 del self.steps[: self.keep]
         return True
@@ -214,6 +219,12 @@ class Walk:
         return [*(step.before for step in mine[:1]), *(step.after for step in mine)]
 
 
-def _does(message: Message) -> str:
+def _told(step: Step, ruled: Reply, *, refused: bool) -> str:
+    name, message, moved = step.acceptor, step.message, step.after != step.before
+    if refused:
+        right = isinstance(ruled, Conflict)
+        reason = wording.because(message, step.before.promised) if right else "against the rules"
+        return f"{name} refuses to {wording.wish(message)}: {reason}" + (", and moves all the same" if moved else "")
     verb = "promises" if isinstance(message, Prepare) else "accepts"
-    return f"{verb} {wording.wish(message).split(' ', 1)[1]}"
+    said = f"{name} {verb} {wording.wish(message).split(' ', 1)[1]}"
+    return said + ("" if moved else ", and stays where it is") + (", against the rules" if step.wrong and moved else "")
