@@ -14,6 +14,8 @@ import gryadka
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.cli import app
 
+pytestmark = pytest.mark.slow
+
 
 async def run(*words: str, urls: list[str], answer: str = "") -> Result:
     environment = {"GRYADKA_URLS": " ".join(urls)}

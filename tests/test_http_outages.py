@@ -13,6 +13,8 @@ from gryadka.acceptors.servers import LocalCluster
 from gryadka.http import Service, Store
 from tests.http_client import change, client
 
+pytestmark = pytest.mark.slow
+
 # -- trouble ---------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ from gryadka.http import STANDARD, Changed, DoesNotFit, Service, Store
 from gryadka.http.reading import MAX_BODY_BYTES
 from tests.http_client import change, client
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def service(cluster: LocalCluster) -> AsyncIterator[Service]:

@@ -22,6 +22,8 @@ from gryadka import cli, kv_commands
 from gryadka.acceptors.servers import FAKE, LocalCluster, find_server
 from gryadka.http import Service, Store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 COMMAND = [sys.executable, "-m", "gryadka"]
 

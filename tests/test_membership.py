@@ -25,6 +25,8 @@ from gryadka.operations.underway import Underway
 from gryadka.protocol.acceptor import Ballot, Prepare
 from gryadka.protocol.configuration import Configuration
 
+pytestmark = pytest.mark.slow
+
 
 async def add(proposer: Proposer, key: str) -> int:
     value: int = await proposer.change(key, lambda value: (value or 0) + 1)
