@@ -1,4 +1,4 @@
-"""Settings of the course's Jupyter server: small messages to and from kernels leave at once.
+"""Settings of the course's Jupyter server: small messages to and from kernels leave at once, and what nbconvert does.
 
 A click in a live view is answered by several small messages. By default the operating system holds a small message
 back until the one before it was acknowledged, and the browser's side is in no hurry to acknowledge (Nagle's
@@ -22,3 +22,5 @@ async def open_without_delay(self, *args, **kwargs):
 # The file may be read more than once.
 if not hasattr(_open, "__wrapped__"):
     KernelWebsocketHandler.open = open_without_delay
+
+load_subconfig("jupyter_nbconvert_config.py")  # noqa: F821
