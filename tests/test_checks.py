@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import random
-import time
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from gryadka import proposer as proposer_module
-from gryadka.acceptors.servers import LocalCluster, local_cluster
 from gryadka.checking import learner
 from gryadka.checking.explore import Budget
-from gryadka.course import examine, invariants, proposers, simulated
+from gryadka.course import examine
 from gryadka.course.checking import Result
 from gryadka.course.checks import LearnersChecks
 from gryadka.course.finding import Finding
-from gryadka.course.invariants import Seen
-from gryadka.errors import NotApplied
-from gryadka.proposer import Proposer
 from gryadka.protocol.acceptor import (
     ZERO,
     Accept,
@@ -37,7 +28,6 @@ from gryadka.protocol.acceptor import (
     Reply,
     State,
 )
-from gryadka.protocol.value import pack, unpack
 from gryadka.trace import Event, dump, load
 
 ROOT = Path(__file__).parents[1]
@@ -297,261 +287,6 @@ def most_frequent(promises: Sequence[Promise]) -> Promise:
 def test_a_choice_that_is_right_for_two_promises_alone_is_found_where_three_are_heard(function: Any) -> None:
     found = examine.choose(function)
     assert not found.holds and any("hears A, B and C" in step for step in found.steps)
-
-
-# -- proposers ---------------------------------------------------------------------------------------------
-
-
-class Mine(Proposer):
-    """Changes nothing."""
-
-
-class RepeatsBlindly(Proposer):
-    """Applies the change again, whatever became of its first accept."""
-
-    def _proposal(self, round: Any, sent: Any, group: Any) -> Any:
-        text, lineage = unpack(round.current().value)
-        text, outcomes = proposer_module._apply(text, group)
-        return pack(text, lineage, round.ballot), outcomes
-
-
-class KeepsItsCache(Proposer):
-    """Goes on with a cached round after it was refused."""
-
-    async def _prepared(self, key: str) -> Any:
-        cached = self._cache.get(key)
-        return (cached and cached.successor()) or await super()._prepared(key)
-
-
-class ReusesABallot(Proposer):
-    def _next_ballot(self) -> Ballot:
-        return Ballot(1, self.id)
-
-
-class GivesUp(Proposer):
-    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
-        raise NotApplied("too tired")
-
-
-class Loops(Proposer):
-    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
-        while True:
-            pass
-
-
-class Raises(Proposer):
-    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
-        raise KeyError("x")
-
-
-class Unfinished(Proposer):
-    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
-        raise NotImplementedError("your turn")
-
-
-class TakesTime(Proposer):
-    """Waits as long as the real clock says."""
-
-    async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
-        await asyncio.sleep(time.perf_counter() % 1e-3)
-        return await super().change(key, f, timeout_s=timeout_s)
-
-
-class NotAsync(Proposer):
-    def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
-        return None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("proposer", [Proposer, Mine, lambda *parts, **options: Mine(*parts, **options)])
-def test_right_proposers_pass(proposer: Any) -> None:
-    assert proposers.examine(proposer) == Finding(covered="56 simulated runs with 4,539 acknowledged changes")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("proposer", "why"),
-    [
-        (RepeatsBlindly, "a simulated run went wrong: key 'versioned-register-1': "),
-        (KeepsItsCache, "operations got an answer"),
-        (ReusesABallot, "operations got an answer"),
-        (GivesUp, "only 0 of 41 operations got an answer"),
-        (Loops, "it has not ended after 0.2 s: a loop without end?"),
-        (Raises, "KeyError: 'x'"),
-        (Unfinished, "change is still unfinished"),
-        (TakesTime, "the same run, made again, went another way: let chance come from self.rng"),
-        (NotAsync, "NotAsync.change has to be there, and has to be async"),
-        (None, "None makes no proposer"),
-        (object, "object.change has to be there"),
-    ],
-)
-def test_a_wrong_proposer_is_told(monkeypatch: pytest.MonkeyPatch, proposer: Any, why: str) -> None:
-    for module in (simulated, proposers):
-        monkeypatch.setattr(module, "RUN_LIMIT_S", 0.2 if proposer is Loops else 5.0)
-    found = proposers.examine(proposer)
-    assert why in found.why
-    assert bool(found.steps) == bool(found.events) == found.why.startswith("a simulated run")
-
-
-@pytest.mark.slow
-def test_a_change_done_twice_is_told_by_a_short_run() -> None:
-    checks = LearnersChecks()
-    checks.proposer(RepeatsBlindly)
-    assert len(checks.finding.steps) <= 25 and checks.finding.steps[0].startswith("proposer-1 begins change 1 of")
-    assert "so clients saw: " in checks.finding.steps[-1]
-    assert not any("By the rules" in step for step in checks.finding.steps), "the acceptors are not to blame"
-
-
-# -- invariants --------------------------------------------------------------------------------------------
-
-
-def majorities_know(seen: Seen) -> bool:
-    for shown in seen.acknowledged:
-        for majority in seen.majorities:
-            if max(majority, key=lambda each: each.accepted).value[: len(shown)] != shown:
-                return False
-    return True
-
-
-def one_chain(seen: Seen) -> bool:
-    shown = sorted(seen.acknowledged, key=len)
-    return all(longer[: len(shorter)] == shorter for shorter, longer in pairwise(shown))
-
-
-def kept(seen: Seen) -> bool:
-    return all(each.accepted <= each.promised for each in seen.acceptors)
-
-
-def proposed(seen: Seen) -> bool:
-    return all((each.accepted, each.value) in seen.proposals for each in seen.acceptors if each.value)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("invariant", [majorities_know, one_chain])
-def test_an_invariant_that_kills_the_given_mutants_passes(invariant: Any) -> None:
-    found = invariants.examine(invariant)
-    assert found.covered.startswith("true in every one of 15,214 states of the right protocol; false for ignores its")
-
-
-@pytest.mark.slow
-def test_what_an_invariant_is_given_is_what_happened() -> None:
-    assert invariants.examine(proposed, ["reports the promised ballot", "keeps the old ballot"]).why.startswith(
-        "the invariant is too weak: it is true in all"
-    )
-    assert invariants.examine(proposed, ["keeps the old ballot"]).holds
-    assert invariants.examine(kept, ["drops its promise when it accepts"]).holds
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("invariant", "why", "last"),
-    [
-        (lambda seen: True, "the invariant is too weak: it is true in all", "and its caller is shown [2]"),
-        (kept, "of the protocol that ignores its promise, too. Accepts a ballot below", "is shown [2]"),
-        (lambda seen: not seen.acknowledged, "too strong", "; acknowledged: [1]"),
-        (lambda seen: len(seen.proposals) < 2, "too strong", "there it is false: A: promised"),
-        (lambda seen: len(seen.prepares) < 1, "too strong", "there it is false: A: promised 0:0"),
-    ],
-)
-def test_an_invariant_that_is_too_weak_or_too_strong_is_told_with_a_run(invariant: Any, why: str, last: str) -> None:
-    checks = LearnersChecks()
-    checks.invariant(invariant)
-    assert why in checks.finding.why and last in checks.finding.steps[-1] and checks.finding.events
-
-
-def test_broken_predicates_get_a_sentence() -> None:
-    lottery = random.Random(3)
-    for invariant, why in [
-        (None, "the invariant is None; it has to be a function"),
-        (lambda seen: None, "has to return True or False; it returned None"),
-        (lambda seen: seen.nothing, "AttributeError: 'Seen' object has no attribute 'nothing'"),
-        (lambda seen: lottery.random() < 0.5, "was asked the same twice, and said"),
-        (lambda seen: seen.acceptors[0].promised >= seen.acceptors[1].promised, "once acceptors change places"),
-        (lambda seen: seen.acceptors[2 + len(seen.proposals)].promised is not None, "IndexError"),
-        (unfinished_invariant, "unfinished_invariant is still unfinished"),
-    ]:
-        assert why in invariants.examine(invariant).why  # type: ignore[arg-type]
-
-
-def test_an_invariant_that_changes_its_mind_is_told() -> None:
-    calls = []
-
-    def late(seen: Seen) -> bool:
-        calls.append(seen)
-        return len(calls) != 5
-
-    assert "the invariant was asked the same twice, and said True and then False" in invariants.examine(late).why
-
-
-def unfinished_invariant(seen: Seen) -> bool:
-    raise NotImplementedError("your turn")
-
-
-def test_an_invariant_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(seen: Seen) -> bool:
-        while seen.proposals:
-            pass
-        return True
-
-    monkeypatch.setattr(invariants, "CALL_LIMIT_S", 0.1)
-    assert "it has not returned after 0.1 s" in invariants.examine(slow).why
-
-
-# -- Lua ---------------------------------------------------------------------------------------------------
-
-LUA = """
-local function accept(register, state, ballot, value, promise)
-  if is_higher(state.promised, ballot) then return {"conflict", state.promised} end
-  redis.call("HSET", register, "promised", promise, "accepted", ballot, "value", value)
-  return {"accepted"}
-end
-"""
-ENDLESS = "while true do end"
-
-
-async def said_of(cluster: LocalCluster, script: Any) -> str:
-    checks = LearnersChecks()
-    await checks.lua(script, cluster)
-    assert checks.finding.holds == checks.results[0].holds
-    return checks.finding.covered or checks.finding.why
-
-
-async def test_the_right_script_passes_and_wrong_ones_are_told() -> None:
-    async with local_cluster(1, server="fakeredis") as cluster:
-        assert (await said_of(cluster, LUA)).startswith(
-            "all cases, 100 of lower, 34 of equal and 55 of higher ballots, on fake"
-        )
-        for script, why in [
-            (LUA.replace("is_higher(state.promised, ballot)", "ballot < state.promised"), "the rule says"),
-            (LUA.replace('"promised", promise', '"promised", ballot'), "yours stores promised"),
-            (LUA.replace("return {", 'error("your turn") return {'), "accept is still unfinished"),
-            (LUA.replace("end", ""), "the server could not run the script"),
-            (None, "the script is None; it has to be a text"),
-        ]:
-            assert why in await said_of(cluster, script)
-
-
-async def test_a_cell_that_waits_for_a_server_can_be_interrupted() -> None:
-    async with local_cluster(1, server="fakeredis") as cluster:
-        await cluster.pause(0)
-        checks = LearnersChecks()
-        waiting = asyncio.create_task(checks.lua(LUA, cluster))
-        await asyncio.sleep(0.01)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert checks.finding.why == "it was interrupted"
-        await cluster.resume(0)
-        assert (await said_of(cluster, LUA)).startswith("all cases")
-
-
-@pytest.mark.slow
-async def test_a_script_without_end_is_stopped_and_the_server_goes_on() -> None:
-    async with local_cluster(1) as cluster:
-        for place, why in [("if is_higher", "It was stopped."), ('return {"accepted"', "its server was killed")]:
-            said = await said_of(cluster, LUA.replace(place, f"{ENDLESS} {place}"))
-            assert said.startswith("the script does not end: a loop without end?") and why in said
-            assert (await said_of(cluster, LUA)).startswith("all cases, 100 of lower")
 
 
 # -- broken work -------------------------------------------------------------------------------------------
