@@ -189,6 +189,48 @@ async def test_a_plan_under_way_stands_in_the_way_of_another_one(cluster: LocalC
     await become(cluster, cluster.names)
 
 
+async def test_a_plan_is_given_up_only_if_everyone_who_has_it_gives_it_up() -> None:
+    """Else the one that kept it could put its configuration into force beside the other, at the same epoch."""
+    async with gryadka.local_cluster(4) as cluster:
+        old = cluster.names
+        await cluster.proposer().change("n", lambda _: 1)
+        await cluster.add_server()
+        known = await standing(cluster.connects)
+        coordinator = membership._Coordinator(cluster.connects, "gryadka", 1.0, None)
+        await coordinator.claim(coordinator.planned(known, cluster.names, True, False), known)
+        await cluster.kill(0)
+        with pytest.raises(AcceptorError, match="has to give up the plan that is under way"):
+            await become(cluster, old[1:], instead=True)
+        await cluster.restart(0)
+        await become(cluster, old[1:], instead=True)
+        assert (await standing(cluster.connects)).roster.epoch == 1
+
+
+async def test_a_configuration_that_few_have_taken_is_put_into_force_before_another_one(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposer, old, adopted = cluster.proposer(), cluster.names, 0
+    await add(proposer, "n")
+    await cluster.add_server()
+    talk = membership._Coordinator._talk
+
+    async def dies_after_one(self: membership._Coordinator, name: str, *command: str) -> object:
+        nonlocal adopted
+        adopted += command[1] == membership._ADOPT if command[0] == "EVAL" else 0
+        if adopted > 1:
+            raise Died
+        return await talk(self, name, *command)
+
+    monkeypatch.setattr(membership._Coordinator, "_talk", dies_after_one)
+    with pytest.raises(AcceptorError, match="did not take the new configuration"):
+        await change_members(cluster.connects, cluster.names, timeout_s=0.1)
+    monkeypatch.setattr(membership._Coordinator, "_talk", talk)
+    assert (await standing(cluster.connects)).roster.epoch == 1, "one acceptor has it"
+    await become(cluster, old, instead=True)
+    assert (await standing(cluster.connects)).roster.epoch == 2
+    assert await add(proposer, "n") == 2 and set(proposer.configuration.accept.members) == set(old)
+
+
 async def test_a_member_that_missed_the_plan_hears_of_it_later(monkeypatch: pytest.MonkeyPatch) -> None:
     async with gryadka.local_cluster(5) as cluster:
         await add(cluster.proposer(), "n")

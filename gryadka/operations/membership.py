@@ -23,6 +23,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 from gryadka.acceptors.identity import Connect
@@ -37,12 +38,13 @@ from gryadka.protocol.configuration import Configuration, Quorum
 PAUSE_S = 0.1
 
 # KEYS: the acceptor's own hash. ARGV: the identity it has to have, the plan's number, the plan, the epoch of its
-# end, the number of a plan that this one may replace, and the epoch in force: an ended plan stands in nobody's
+# end, the numbers of plans that this one may replace, and the epoch in force: an ended plan stands in nobody's
 # way. Returns the number of the plan that the acceptor keeps.
 _CLAIM = """
 local own = redis.call("HMGET", KEYS[1], "identity", "number", "ends")
 if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
-if own[2] and own[2] ~= ARGV[2] and own[2] ~= ARGV[5] and tonumber(own[3]) > tonumber(ARGV[6]) then return own[2] end
+local others = own[2] and own[2] ~= ARGV[2] and not string.find(ARGV[5], own[2], 1, true)
+if others and tonumber(own[3]) > tonumber(ARGV[6]) then return own[2] end
 redis.call("HSET", KEYS[1], "number", ARGV[2], "plan", ARGV[3], "ends", ARGV[4])
 return ARGV[2]
 """
@@ -78,11 +80,17 @@ class Report:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the servers say: who has which identity, the latest configuration, and the plan under way."""
+    """What the servers say: who has which identity, the latest configuration, and what plans are under way: at
+    most one, unless somebody is just giving up one for another."""
 
     identities: Mapping[str, str]  # name -> identity
     roster: Roster
-    underway: Underway | None
+    plans: tuple[Underway, ...] = ()
+
+    @property
+    def underway(self) -> Underway | None:
+        """The plan under way that came furthest."""
+        return max(self.plans, key=lambda plan: plan.done) if self.plans else None
 
 
 Progress = Callable[[str, int, int], None]
@@ -111,8 +119,9 @@ async def change_members(
     """
     coordinator = _Coordinator(connects, namespace, timeout_s, progress)
     standing = await coordinator.ask_all()
-    if standing.underway and standing.underway.ends == standing.roster.epoch:  # its last configuration may be in force
-        await coordinator.run(standing.underway)
+    if (old := standing.underway) and (instead or old.ends == standing.roster.epoch):
+        # Perhaps only a few acceptors took the latest configuration: that step is ended first.
+        await coordinator.run(old, until_epoch=standing.roster.epoch if old.ends > standing.roster.epoch else inf)
         standing = await coordinator.ask_all()
     underway = coordinator.planned(standing, list(names), copy, instead)
     await coordinator.claim(underway, standing)
@@ -157,11 +166,11 @@ class _Coordinator:
         # What a newcomer keeps of a plan that was given up counts for nothing.
         present = [(identity.decode(), plan) for identity, _, _, plan in answers.values() if identity]
         plans = [Underway.from_json(plan) for identity, plan in present if plan and identity in roster.members]
-        open_plans = [plan for plan in plans if plan.ends >= roster.epoch]
+        open_plans = {plan.number: plan for plan in plans if plan.ends >= roster.epoch}
         return Standing(
             {name: identity.decode() for name, (identity, *_) in answers.items() if identity},
             roster,
-            max(open_plans, key=lambda plan: plan.done) if open_plans else None,
+            tuple(open_plans.values()),
         )
 
     def planned(self, standing: Standing, names: Sequence[str], copy: bool, instead: bool) -> Underway:
@@ -171,8 +180,9 @@ class _Coordinator:
             raise ConfigurationError(f"there is no connection to {', '.join(unknown)}")
         old = standing.underway
         goal = {old.addresses[member] for member in members(old.plan.end)} if old else set()
+        numbers = " ".join(plan.number for plan in standing.plans)
         if old and goal == set(names):
-            return old
+            return replace(old, replaces=numbers) if old.replaces else old
         if old and not instead:
             raise ConfigurationError(
                 f"another change of members is under way, to {', '.join(sorted(goal))}: "
@@ -187,8 +197,9 @@ class _Coordinator:
             identity_of.setdefault(name, known or secrets.token_hex(8))
         past = tuple(Past(quorum, copied) for quorum, copied in roster.past)
         plan = make_plan(roster.configuration, [identity_of[name] for name in names], past, copy=copy)
-        addresses = {identity: name for name, identity in identity_of.items()}
-        return Underway(secrets.token_hex(8), plan, addresses, roster.epoch, replaces=old.number if old else "")
+        addresses = {identity: name for plan in standing.plans for identity, name in plan.addresses.items()}
+        addresses |= {identity: name for name, identity in identity_of.items()}
+        return Underway(secrets.token_hex(8), plan, addresses, roster.epoch, replaces=numbers)
 
     def _named(self, standing: Standing) -> dict[str, str]:
         # Which member is called what? One that is down tells nobody; the configuration may know its address.
@@ -211,6 +222,8 @@ class _Coordinator:
     async def claim(self, underway: Underway, standing: Standing) -> None:
         """Have this plan taken by acceptors that meet every quorum in force. Raises `ConfigurationError`."""
         configuration = standing.roster.configuration
+        if underway.replaces:
+            await self._give_up(underway, standing)
         taken = await self._note(configuration, underway, standing.roster.epoch)
         ours = {member for member, number in taken.items() if number.decode() == underway.number}
         if _meets_all(configuration, ours):
@@ -219,6 +232,20 @@ class _Coordinator:
         if len(ours) < len(taken):
             raise ConfigurationError("another change of members was begun at the same time; look, and try again")
         raise AcceptorError("the cluster", "has too few members that answer for a change of members")
+
+    async def _give_up(self, underway: Underway, standing: Standing) -> None:
+        # Whoever still had another plan could put another configuration into force at the same epoch.
+        concern = set(standing.roster.members).union(*(members(plan.plan.begin) for plan in standing.plans))
+        for plan in standing.plans:
+            concern |= {identity for identity, name in plan.addresses.items() if name in standing.identities}
+        concerned = Quorum(tuple(sorted(concern)), 1)
+        taken = await self._note(Configuration(concerned, concerned, unsafe=True), underway, standing.roster.epoch)
+        agreed = {identity for identity, number in taken.items() if number.decode() == underway.number}
+        if missing := set(concerned.members) - agreed:
+            names = ", ".join(sorted(underway.addresses[identity] for identity in missing))
+            raise AcceptorError(names, "has to give up the plan that is under way; start it, or let that plan end")
+        if (await self.ask_all()).roster.epoch != standing.roster.epoch:
+            raise ConfigurationError("the other change of members went on meanwhile; look, and try again")
 
     async def _note(self, configuration: Configuration, underway: Underway, epoch: int) -> dict[str, Any]:
         words = underway.to_json(), str(underway.ends), underway.replaces, str(epoch)
@@ -248,11 +275,13 @@ class _Coordinator:
 
     # -- step by step --------------------------------------------------------------------------------------
 
-    async def run(self, underway: Underway) -> Report:
-        """Take the steps that are not done yet."""
+    async def run(self, underway: Underway, until_epoch: float = inf) -> Report:
+        """Take the steps that are not done yet, as far as they lead into that epoch."""
         current, epoch = underway.plan.begin, underway.epoch
         past = underway.plan.past or (Past(current.accept),)
         for number, (step, following, after) in enumerate(underway.plan.walk(), start=1):
+            if epoch == until_epoch:
+                return Report((), epoch, ())
             epoch += isinstance(step, Adopt)
             if number > underway.done:
                 words = underway.in_words(step)

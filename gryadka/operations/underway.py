@@ -16,7 +16,7 @@ class Underway:
     """A plan that names acceptors by identity, and how many of its steps are `done`.
 
     `number` tells it from other plans, `addresses` maps identities to names, and `epoch` is that of its
-    beginning. It `replaces` the plan of that number, if any.
+    beginning. It `replaces` the plans of these numbers, if any.
     """
 
     number: str
