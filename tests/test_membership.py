@@ -224,9 +224,17 @@ async def test_a_configuration_that_few_have_taken_is_put_into_force_before_anot
     monkeypatch.setattr(membership._Coordinator, "_talk", dies_after_one)
     with pytest.raises(AcceptorError, match="did not take the new configuration"):
         await change_members(cluster.connects, cluster.names, timeout_s=0.1)
-    monkeypatch.setattr(membership._Coordinator, "_talk", talk)
+    epochs: list[str] = []
+
+    async def told(self: membership._Coordinator, name: str, *command: str) -> object:
+        if command[1] == membership._ADOPT:
+            epochs.append(command[7])
+        return await talk(self, name, *command)
+
+    monkeypatch.setattr(membership._Coordinator, "_talk", told)
     assert (await standing(cluster.connects)).roster.epoch == 1, "one acceptor has it"
     await become(cluster, old, instead=True)
+    assert epochs == ["1"] * 4 + ["2"] * 4
     assert (await standing(cluster.connects)).roster.epoch == 2
     assert await add(proposer, "n") == 2 and set(proposer.configuration.accept.members) == set(old)
 
