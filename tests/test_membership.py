@@ -211,7 +211,8 @@ async def test_a_configuration_that_few_have_taken_is_put_into_force_before_anot
 ) -> None:
     proposer, old, adopted = cluster.proposer(), cluster.names, 0
     await add(proposer, "n")
-    await cluster.add_server()
+    for _ in range(2):
+        await cluster.add_server()
     talk = membership._Coordinator._talk
 
     async def dies_after_one(self: membership._Coordinator, name: str, *command: str) -> object:
