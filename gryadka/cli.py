@@ -27,12 +27,11 @@ from gryadka.errors import ConfigurationError, GryadkaError
 from gryadka.kv_commands import add_to as add_store
 from gryadka.loc import LIMIT, count
 from gryadka.operations.commands import add_to as add_operations
+from gryadka.options import AsJson
 from gryadka.simulation.commands import add_to as add_simulation
 
 EXIT_CODES = {Level.FIT: 0, Level.UNFIT: 1, Level.UNKNOWN: 3}
 COLOURS = {Level.FIT: "green", Level.NOTE: "cyan", Level.UNKNOWN: "yellow", Level.UNFIT: "red"}
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 class _Commands(TyperGroup):

@@ -15,12 +15,14 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gryadka.errors import ConfigurationError, NotApplied, OutcomeUnknown
+from gryadka.options import AsJson, Cluster, Timeout, grouped
 
 if TYPE_CHECKING:  # Tornado is loaded when it is needed: other commands start sooner
     from gryadka.http import Service
@@ -29,25 +31,20 @@ if TYPE_CHECKING:  # Tornado is loaded when it is needed: other commands start s
     from gryadka.http.records import Answer, Condition
     from gryadka.http.store import KeyValue
 
-Urls = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--acceptor",
-        envvar="GRYADKA_URLS",
-        metavar="URL",
-        help="One acceptor; name them all. What stands on a command line can be seen by other users of this "
-        "computer; GRYADKA_URLS, separated by spaces, cannot.",
-    ),
-]
-Namespace = Annotated[str, typer.Option(help="What the names of the acceptors' keys begin with.")]
-Timeout = Annotated[
-    float, typer.Option("--timeout", min=0.001, max=600, help="How many seconds a change or a read may take.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Server = Annotated[str | None, typer.Option(help="The URL of a service, instead of the acceptors'.")]
 Key = Annotated[str, typer.Argument(help="Any text.")]
 NewValue = Annotated[str, typer.Argument(metavar="VALUE", help="JSON, or - to read it from standard input.")]
 IsText = Annotated[bool, typer.Option("--text", help="VALUE is text as it stands, not JSON.")]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where the records are, and how to tell of them."""
+
+    server: Server = None
+    timeout_s: Timeout = 5.0
+    as_json: AsJson = False
+
 
 kv = typer.Typer(
     no_args_is_help=True,
@@ -59,7 +56,7 @@ kv = typer.Typer(
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
-    app.command()(serve)
+    app.command()(grouped(serve))
     app.add_typer(kv, name="kv")
 
 
@@ -67,10 +64,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def serve(
-    acceptors: Urls = None,
+    cluster: Cluster,
     host: Annotated[str, typer.Option(help="Where to listen. The store asks nobody who they are.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Which port; 0 takes a free one.")] = 8080,
-    namespace: Namespace = "gryadka",
     timeout_s: Timeout = 5.0,
     grace_s: Annotated[
         float, typer.Option("--grace", min=0, max=600, help="When stopped, let requests finish for so many seconds.")
@@ -93,7 +89,7 @@ def serve(
     from gryadka.http import STANDARD, Service, Store
     from gryadka.proposer import Proposer
 
-    proposer = Proposer.from_urls(_named(acceptors), namespace=namespace, timeout_s=timeout_s)
+    proposer = Proposer.from_urls(cluster.named, namespace=cluster.namespace, timeout_s=timeout_s)
     table = {**STANDARD, **(_loaded(changes) if changes else {})}
     service = Service(Store(proposer, table), host=host, port=port, grace_s=grace_s)
     admin = None if admin_port is None else _operators(service, admin_host, admin_port)
@@ -140,12 +136,6 @@ def _loaded(place: str) -> Changes:
     return table
 
 
-def _named(urls: list[str] | None) -> list[str]:
-    if not urls:
-        raise ConfigurationError("name the acceptors: --acceptor URL for each, or all of them in GRYADKA_URLS")
-    return urls
-
-
 # -- kv ----------------------------------------------------------------------------------------------------
 
 # A value may begin with a minus: what is no option is an argument.
@@ -153,14 +143,8 @@ VALUES = {"ignore_unknown_options": True}
 
 
 @kv.command()
-def get(
-    key: Key,
-    server: Server = None,
-    acceptors: Urls = None,
-    namespace: Namespace = "gryadka",
-    timeout_s: Timeout = 5.0,
-    as_json: AsJson = False,
-) -> None:
+@grouped
+def get(key: Key, where: Where, cluster: Cluster) -> None:
     """Print a record's value as JSON; with --json also its ETag."""
 
     async def work(store: KeyValue) -> dict[str, Any]:
@@ -171,57 +155,43 @@ def get(
             raise NotFound(f"there is no record under {key!r}")
         return {"key": key, "value": record.value, "etag": _bare(record.etag)}
 
-    told = _run(work, server, acceptors, namespace, timeout_s, as_json)
-    typer.echo(json.dumps(told if as_json else told["value"], ensure_ascii=False))
+    told = _run(work, where, cluster)
+    typer.echo(json.dumps(told if where.as_json else told["value"], ensure_ascii=False))
 
 
 @kv.command(context_settings=VALUES)
-def put(
-    key: Key,
-    value: NewValue,
-    text: IsText = False,
-    server: Server = None,
-    acceptors: Urls = None,
-    namespace: Namespace = "gryadka",
-    timeout_s: Timeout = 5.0,
-    as_json: AsJson = False,
-) -> None:
+@grouped
+def put(key: Key, value: NewValue, where: Where, cluster: Cluster, text: IsText = False) -> None:
     """Store a value, whatever is there now. Prints the new ETag."""
     new = _value(value, text)
-    _write(lambda store: store.put(key, new), key, server, acceptors, namespace, timeout_s, as_json)
+    _write(lambda store: store.put(key, new), key, where, cluster)
 
 
 @kv.command(context_settings=VALUES)
+@grouped
 def cas(
     key: Key,
     etag: Annotated[str, typer.Argument(help="The ETag of the record to replace, or `absent`.")],
     value: NewValue,
+    where: Where,
+    cluster: Cluster,
     text: IsText = False,
-    server: Server = None,
-    acceptors: Urls = None,
-    namespace: Namespace = "gryadka",
-    timeout_s: Timeout = 5.0,
-    as_json: AsJson = False,
 ) -> None:
     """Compare and set: store a value if the record's ETag is still ETAG. Prints the new one.
 
     Exit code 1 if the record is another one by now; it is printed to standard error.
     """
     new, condition = _value(value, text), _condition(etag)
-    _write(
-        lambda store: store.put(key, new, condition=condition), key, server, acceptors, namespace, timeout_s, as_json
-    )
+    _write(lambda store: store.put(key, new, condition=condition), key, where, cluster)
 
 
 @kv.command("del")
+@grouped
 def delete(
     key: Key,
+    where: Where,
+    cluster: Cluster,
     etag: Annotated[str | None, typer.Option(help="Only if this is still the record's ETag.")] = None,
-    server: Server = None,
-    acceptors: Urls = None,
-    namespace: Namespace = "gryadka",
-    timeout_s: Timeout = 5.0,
-    as_json: AsJson = False,
 ) -> None:
     """Delete a record. Exit code 1 if there is none."""
     condition = _condition(etag) if etag else None
@@ -229,28 +199,20 @@ def delete(
     def work(store: KeyValue) -> Awaitable[Answer]:
         return store.delete(key, condition=condition) if condition else store.delete(key)
 
-    _write(work, key, server, acceptors, namespace, timeout_s, as_json)
+    _write(work, key, where, cluster)
 
 
-def _write(work: Callable[[KeyValue], Awaitable[Answer]], key: str, *options: Any) -> None:
+def _write(work: Callable[[KeyValue], Awaitable[Answer]], key: str, where: Where, cluster: Cluster) -> None:
     async def told(store: KeyValue) -> dict[str, Any]:
         answer = await work(store)
         return {"key": key, "etag": _bare(answer.etag)}
 
-    result = _run(told, *options)
-    *_, as_json = options
-    if as_json or result["etag"]:
-        typer.echo(json.dumps(result, ensure_ascii=False) if as_json else result["etag"])
+    result = _run(told, where, cluster)
+    if where.as_json or result["etag"]:
+        typer.echo(json.dumps(result, ensure_ascii=False) if where.as_json else result["etag"])
 
 
-def _run(
-    work: Callable[[KeyValue], Awaitable[dict[str, Any]]],
-    server: str | None,
-    acceptors: list[str] | None,
-    namespace: str,
-    timeout_s: float,
-    as_json: bool,
-) -> dict[str, Any]:
+def _run(work: Callable[[KeyValue], Awaitable[dict[str, Any]]], where: Where, cluster: Cluster) -> dict[str, Any]:
     # Carries `work` out on a store, and ends the command if the store says no.
     from gryadka.http.client import RemoteStore
     from gryadka.http.failures import Refused, told
@@ -259,10 +221,11 @@ def _run(
 
     async def run() -> dict[str, Any]:
         store: KeyValue
-        if server:
-            store = RemoteStore(server, timeout_s=timeout_s)
+        if where.server:
+            store = RemoteStore(where.server, timeout_s=where.timeout_s)
         else:
-            store = Store(Proposer.from_urls(_named(acceptors), namespace=namespace, timeout_s=timeout_s))
+            options: dict[str, Any] = {"namespace": cluster.namespace, "timeout_s": where.timeout_s}
+            store = Store(Proposer.from_urls(cluster.named, **options))
         try:
             return await work(store)
         finally:
@@ -272,7 +235,7 @@ def _run(
         return asyncio.run(run())
     except (Refused, NotApplied, OutcomeUnknown) as error:
         body = told(error).body | (_current(error) if isinstance(error, Refused) else {})
-        if as_json:
+        if where.as_json:
             typer.echo(json.dumps(body, ensure_ascii=False))
         else:
             typer.echo(f"gryadka: {error}", err=True)

@@ -12,7 +12,7 @@ import pytest
 FLOORS = {
     1: ["protocol", "trace", "errors"],
     2: ["acceptors", "proposer"],
-    3: ["checking", "operations", "registers"],
+    3: ["checking", "operations", "options", "registers"],
     4: ["simulation", "http"],
     5: ["views", "chaos"],
     6: ["course", "lab", "cli", "doctor", "facts", "kv_commands", "loc"],

@@ -28,9 +28,9 @@ from gryadka.checking.mutants import MUTANTS, SOUND_VARIANTS
 from gryadka.checking.rules import Scope, Wish
 from gryadka.checking.zoo import Mutant, Result
 from gryadka.errors import ConfigurationError
+from gryadka.options import AsJson
 from gryadka.trace import dump
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 EXIT_CODES = {"exhausted": 0, "violation": 1, "unknown": 3}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -18,23 +19,23 @@ from gryadka.acceptors.wire import Wire
 from gryadka.errors import ConfigurationError
 from gryadka.operations.membership import Report, Standing, change_members, standing
 from gryadka.operations.records import registers
+from gryadka.options import AsJson, Cluster, Namespace, Yes, grouped
 
-Urls = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--acceptor",
-        envvar="GRYADKA_URLS",
-        metavar="URL",
-        help="A member. GRYADKA_URLS, separated by spaces, is not seen by other users of this computer.",
-    ),
-]
-Namespace = Annotated[str, typer.Option(help="What the names of the acceptors' keys begin with.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Name = Annotated[str, typer.Argument(help="An acceptor's name: host and port, as `acceptors ls` prints it.")]
 NewUrl = Annotated[str, typer.Argument(metavar="URL", help="A running, empty server.")]
 Instead = Annotated[bool, typer.Option(help="Give up another change that is under way, and do this one in its place.")]
 Rescan = Annotated[bool, typer.Option(help="Choose old records again, in place of copying them to a newcomer.")]
+
+
+@dataclass(frozen=True)
+class How:
+    """How a change of members is carried out."""
+
+    rescan: Rescan = False
+    instead: Instead = False
+    yes: Yes = False
+    as_json: AsJson = False
+
 
 acceptors = typer.Typer(no_args_is_help=True, help="See and change which servers are the members of the cluster.")
 
@@ -45,10 +46,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 @acceptors.command("ls")
-def show(urls: Urls = None, namespace: Namespace = "gryadka", as_json: AsJson = False) -> None:
+@grouped
+def show(cluster: Cluster, as_json: AsJson = False) -> None:
     """Show who is a member, and whether a change of members is under way."""
-    connections = _connections(urls)
-    found = asyncio.run(standing(connections, namespace=namespace))
+    found = asyncio.run(standing(_connections(cluster.named), namespace=cluster.namespace))
     rows = _rows(found)
     if as_json:
         underway = found.underway and {"done": found.underway.done, "steps": _steps(found)}
@@ -80,50 +81,26 @@ def _steps(found: Standing) -> list[str]:
 
 
 @acceptors.command()
-def add(
-    url: NewUrl,
-    urls: Urls = None,
-    namespace: Namespace = "gryadka",
-    rescan: Rescan = False,
-    instead: Instead = False,
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> None:
+@grouped
+def add(url: NewUrl, cluster: Cluster, how: How) -> None:
     """Make a running, empty server a member."""
     newcomer = _name(url)
-    _change([*(urls or []), url], namespace, lambda now: [*now, newcomer], rescan, instead, yes, as_json)
+    _change(lambda now: [*now, newcomer], cluster, how, url)
 
 
 @acceptors.command()
-def remove(
-    name: Name,
-    urls: Urls = None,
-    namespace: Namespace = "gryadka",
-    rescan: Rescan = False,
-    instead: Instead = False,
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> None:
+@grouped
+def remove(name: Name, cluster: Cluster, how: How) -> None:
     """Take a member out. It may be down, and may be switched off afterwards."""
-    _change(urls or [], namespace, lambda now: _without(now, name), rescan, instead, yes, as_json)
+    _change(lambda now: _without(now, name), cluster, how)
 
 
 @acceptors.command()
-def replace(
-    name: Name,
-    url: NewUrl,
-    urls: Urls = None,
-    namespace: Namespace = "gryadka",
-    rescan: Rescan = False,
-    instead: Instead = False,
-    yes: Yes = False,
-    as_json: AsJson = False,
-) -> None:
+@grouped
+def replace(name: Name, url: NewUrl, cluster: Cluster, how: How) -> None:
     """Put a running, empty server in the place of a member, which may be down."""
     newcomer = _name(url)
-    _change(
-        [*(urls or []), url], namespace, lambda now: [*_without(now, name), newcomer], rescan, instead, yes, as_json
-    )
+    _change(lambda now: [*_without(now, name), newcomer], cluster, how, url)
 
 
 def _without(now: Sequence[str], name: str) -> list[str]:
@@ -132,20 +109,12 @@ def _without(now: Sequence[str], name: str) -> list[str]:
     return [other for other in now if other != name]
 
 
-def _change(
-    urls: Sequence[str],
-    namespace: str,
-    wish: Callable[[list[str]], list[str]],
-    rescan: bool,
-    instead: bool,
-    yes: bool,
-    as_json: bool,
-) -> None:
-    connections = _connections(urls)
-    found = asyncio.run(standing(connections, namespace=namespace))
+def _change(wish: Callable[[list[str]], list[str]], cluster: Cluster, how: How, *urls: str) -> None:
+    connections = _connections([*cluster.named, *urls])
+    found = asyncio.run(standing(connections, namespace=cluster.namespace))
     now = sorted(_members(found, connections))
     names = list(dict.fromkeys(wish(now)))
-    if not yes:
+    if not how.yes:
         typer.echo(f"members now:   {', '.join(now)}\nmembers then:  {', '.join(names)}", err=True)
         typer.confirm("Change the members?", abort=True, err=True)
     with tqdm(unit=" records", leave=False, disable=None) as bar:
@@ -155,11 +124,9 @@ def _change(
             bar.total, bar.n = whole or None, done
             bar.refresh()
 
-        work = change_members(
-            connections, names, namespace=namespace, copy=not rescan, instead=instead, progress=progress
-        )
-        report: Report = asyncio.run(work)
-    if as_json:
+        options: dict[str, Any] = {"copy": not how.rescan, "instead": how.instead, "progress": progress}
+        report: Report = asyncio.run(change_members(connections, names, namespace=cluster.namespace, **options))
+    if how.as_json:
         told = {"members": names, "epoch": report.epoch, "steps": list(report.steps), "moved": list(report.moved)}
         typer.echo(json.dumps(told))
     else:
@@ -187,11 +154,13 @@ def dump(url: NewUrl, namespace: Namespace = "gryadka") -> None:
 
 
 @acceptors.command()
-def wipe(url: NewUrl, urls: Urls = None, namespace: Namespace = "gryadka", yes: Yes = False) -> None:
+@grouped
+def wipe(url: NewUrl, cluster: Cluster, yes: Yes = False) -> None:
     """Remove all that a server holds of a cluster that it is no member of any more, so that it can be added anew."""
     name = _name(url)
+    namespace = cluster.namespace
     found = asyncio.run(standing(Connections([url]), namespace=namespace))
-    others = asyncio.run(standing(_connections(urls), namespace=namespace)) if urls else found
+    others = asyncio.run(standing(_connections(cluster.urls), namespace=namespace)) if cluster.urls else found
     latest = max(found.roster, others.roster, key=lambda roster: roster.epoch)
     if found.identities.get(name) in latest.members:
         raise ConfigurationError(f"{name} is a member: its promises must not be forgotten; remove it first")
@@ -214,9 +183,7 @@ async def _wiped(name: str, connect: Any, namespace: str) -> int:
         await wire.close()
 
 
-def _connections(urls: Sequence[str] | None) -> Connections:
-    if not urls:
-        raise ConfigurationError("name the members: --acceptor URL for each, or GRYADKA_URLS in the environment")
+def _connections(urls: Sequence[str]) -> Connections:
     return Connections(urls, 5.0)
 
 
