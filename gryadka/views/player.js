@@ -1,8 +1,8 @@
 // Shows a sequence of frames: plays, steps and scrubs them, and sends choices back to Python where there is one.
 //
 // What may live here: the browser's half of `player.py`. It knows nothing of what is drawn. A frame is a picture
-// (SVG, a shape a line), its words, and what can be chosen there; `frames.py` describes the form. The same module
-// serves JupyterLab, as a widget, and a saved page, which calls `mount` itself.
+// (SVG, a shape a line), its words, and what can be chosen there; `frames.py` describes the form. A saved page calls
+// `mount` itself; in a notebook, where `widget.js` stands below this text in one module, that does.
 
 const SPEEDS = [0.5, 1, 2, 5, 10, 30];
 const MOVE_MS = 300;
@@ -28,10 +28,9 @@ export class Store {
   constructor(packed) {
     this.replace(packed);
   }
-  replace(packed) {
-    this.lines = [];
-    this.frames = [];
-    this.add(packed, 0);
+  replace({ lines, frames }) {  // they grow in place, so that what a notebook saves has all of them
+    this.lines = lines;
+    this.frames = frames;
   }
   add({ lines, frames }, from) {
     this.lines.push(...lines);
@@ -130,13 +129,14 @@ class Player {
     this.picture = element("div", { class: "picture" });
     this.said = element("p", { class: "said", "aria-live": "polite", "data-testid": "said" });
     this.trouble = element("p", { class: "trouble", role: "alert", "data-testid": "trouble", hidden: "" });
+    this.fate = element("p", { class: "trouble", role: "alert", "data-testid": "fate", hidden: "" });
     this.choices = element("div", { class: "choices", "data-testid": "choices" });
     this.words = element("pre", { "data-testid": "words" });
     this.more = element("details", { class: "more" }, element("summary", {}, "The picture in words"), this.words);
     this.help = element("div", { class: "help", "data-testid": "keys", hidden: "" });
     this.pace.value = this.speed;
-    return [this.picture, this.said, this.trouble, element("div", { class: "bar" }, ...bar), this.choices, this.help,
-      this.more];
+    return [this.fate, this.picture, this.said, this.trouble, element("div", { class: "bar" }, ...bar), this.choices,
+      this.help, this.more];
   }
 
   get last() { return this.store.frames.length - 1; }
@@ -154,10 +154,12 @@ class Player {
     this.at = number = Math.max(0, Math.min(number, this.last));
     const frame = this.store.get(number), now = parsed(frame.svg), old = this.picture.firstElementChild;
     const quick = performance.now() - this.shown < MOVE_MS;  // nobody can follow: neither movements nor sentences
+    const focused = this.root.contains(document.activeElement) && document.activeElement;
     this.shown = performance.now();
     this.offer(now, frame.choices);
     if (old) patch(old, now, smooth && !quick && !calm());
     else this.picture.append(now);
+    if (focused && !this.root.contains(document.activeElement)) this.refocus(focused);
     this.announce(frame.words[0], quick);
     this.words.textContent = frame.words.join("\n");
     this.slider.max = this.last;
@@ -165,6 +167,10 @@ class Player {
     this.slider.setAttribute("aria-valuetext", `${number} of ${this.last}: ${frame.words[0]}`);
     this.place.textContent = `${number} / ${this.last}`;
     this.root.dataset.at = number;
+  }
+
+  refocus(part) {  // what had the focus has moved, or has gone: the keys must not go to nobody
+    (this.picture.contains(part) ? part : this.root).focus({ preventScroll: true });
   }
 
   announce(text, quick) {
@@ -215,7 +221,7 @@ class Player {
     const told = JSON.stringify(choices);
     if (told === this.listed) return;  // a button that is pressed twice must still be there
     this.listed = told;
-    const focus = document.activeElement?.closest?.(".choices") === this.choices && document.activeElement.dataset.testid;
+    const focused = document.activeElement, focus = this.choices.contains(focused) && focused.dataset.testid;
     const open = new Map([...this.choices.children].map((part) => [part.dataset.section, part.open]));
     const sections = new Map();
     for (const choice of choices) {
@@ -258,6 +264,20 @@ class Player {
   }
 
   complain(text) { this.trouble.hidden = !(this.trouble.textContent = text); }
+
+  behind({ text, ended }) {
+    // What has become of Python. Without it nothing can be chosen; the frames that exist play on.
+    this.fate.hidden = !(this.fate.textContent = text);
+    if (!ended || !this.send) return;
+    this.root.dataset.ended = true;
+    this.send = null;
+    this.forget();
+    this.complain("");
+    if (this.root.contains(document.activeElement)) this.root.focus({ preventScroll: true });
+    this.show(this.at, false);
+  }
+
+  forget() { for (const timer of this.waiting.values()) clearTimeout(timer); }
 
   // -- keys
 
@@ -303,7 +323,7 @@ class Player {
   toggle(part) {
     part.hidden = !part.hidden;
     const own = new Map(this.now.filter((choice) => choice.key).map((choice) => [`${choice.key} ${choice.label}`,
-      [choice.key, `${choice.label} (${choice.section.toLowerCase()}; where several can be meant, tab to one first)`]]));
+      [choice.key, `${choice.label} (${choice.section.toLowerCase()}; if several can be meant, tab to one first)`]]));
     if (this.now.length) own.set("digits", ["1 … 9", "the first choice of that line of the list below the picture"]);
     this.help.replaceChildren(element("dl", {}, ...[...KEYS, ...own.values()].flatMap(([keys, what]) => [
       element("dt", {}, keys), element("dd", {}, what)])));
@@ -321,7 +341,7 @@ class Player {
     this.play(false);
     clearTimeout(this.quiet);
     document.removeEventListener("fullscreenchange", this.leaving);
-    for (const timer of this.waiting.values()) clearTimeout(timer);
+    this.forget();
   }
 }
 
@@ -330,59 +350,3 @@ const CSS_escape = (text) => window.CSS.escape(text);
 export function mount(root, options) {
   return new Player(root, options.store ?? new Store(options.packed), options);
 }
-
-// -- as a widget ---------------------------------------------------------------------------------------------
-
-function gone(model) {
-  // JupyterLab complains for each message to a kernel that has ended. Other places do not tell.
-  const manager = model.widget_manager;
-  if (!manager || !("kernel" in manager)) return false;
-  return !manager.kernel || manager.kernel.isDisposed || ["dead", "terminating"].includes(manager.kernel.status);
-}
-
-export default () => {
-  let store;
-  return {
-    initialize({ model }) {
-      store = new Store(model.get("packed"));
-      // One store for all views of a model: each message changes it once, before any view hears of it.
-      model.on("msg:custom", (message) => {
-        if (!message.frames) return;
-        // A message may have been lost while the page was loaded or the connection was down.
-        if (message.from > store.frames.length || message.first !== store.lines.length) model.send({ all: true });
-        else store.add(message, message.from);
-        model.set("at", message.at);
-      });
-      model.on("change:packed", () => store.replace(model.get("packed")));
-    },
-    render({ model, el }) {
-      const root = element("div");
-      el.append(root);
-      const onAt = (at) => {
-        model.set("at", at);
-        if (!gone(model)) model.save_changes();
-      };
-      const send = (message) => { if (!gone(model)) model.send(message); };
-      const options = { title: model.get("title"), demo: model.get("demo"), speed: model.get("speed"), at: model.get("at") };
-      const player = mount(root, { ...options, store, onAt, send });
-      const heard = (message) => {
-        if (message.frames) player.show(message.at, true);
-        player.answered(message);
-      };
-      const moved = () => { if (model.get("at") !== player.at) player.show(model.get("at"), true); };
-      const renamed = () => root.setAttribute("aria-label", model.get("title"));
-      const renewed = () => player.show(model.get("at"), false);
-      model.on("msg:custom", heard);
-      model.on("change:at", moved);
-      model.on("change:packed", renewed);
-      model.on("change:title", renamed);
-      return () => {
-        model.off("msg:custom", heard);
-        model.off("change:at", moved);
-        model.off("change:packed", renewed);
-        model.off("change:title", renamed);
-        player.close();
-      };
-    },
-  };
-};

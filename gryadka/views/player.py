@@ -4,10 +4,10 @@
     player                      # as a cell's last value: plays, steps and scrubs in the browser
     player.save("run.html")     # one file, with everything in it
 
-What may live here: the Python half of the player (`player.js` is the browser's). The frames are Python's; the
-browser gets all that exist when it opens the view, and then only what is new; if it missed something, all. So
-frames that exist play without the kernel, a page that was reloaded gets everything again, and a view that is shown
-twice shows the same twice.
+What may live here: the Python half of the player (`player.js` and `widget.js` are the browser's). The frames are
+Python's; the browser gets all that exist when it opens the view, and then only what is new; if it missed something,
+all. So frames that exist play without the kernel, a page that was reloaded gets everything again, and a view that is
+shown twice shows the same twice. When Python is restarted, or ends, the view says so by itself.
 
 Where no widget can be shown, the last frame stands still as SVG, and the plain text tells every step.
 
@@ -35,6 +35,7 @@ Act = Callable[[str, int], tuple[int, int] | None]
 changed since, it returns the first frame that is new and the frame to look at. What it raises is shown."""
 
 _MODULE = Path(__file__).with_name("player.js")
+_WIDGET = Path(__file__).with_name("widget.js")
 _STYLE = Path(__file__).with_name("player.css")
 
 _PAGE = """<!doctype html>
@@ -82,7 +83,7 @@ class Player(anywidget.AnyWidget):
     controls. `act` is told what was chosen in the picture; without it the view only plays.
     """
 
-    _esm = _MODULE
+    _esm = "\n".join(path.read_text(encoding="utf-8") for path in (_MODULE, _WIDGET))
     _css = _STYLE
     packed = traitlets.Any().tag(sync=True, to_json=_all_frames)
     title = traitlets.Unicode().tag(sync=True)

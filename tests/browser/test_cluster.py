@@ -1,12 +1,11 @@
-"""Be the network, in a real JupyterLab: messages are delivered by mouse and by keys; back, fork; and a dead kernel."""
+"""Be the network, in a real JupyterLab: messages are delivered by mouse and by keys; back and fork."""
 
-import re
 from pathlib import Path
 
 from playwright.async_api import Locator, expect
 
 from gryadka import lab as labs
-from tests.browser.jupyter import IS_IDLE, Lab
+from tests.browser.jupyter import Lab
 from tests.browser.test_player import artifact, opened, said
 
 NOTEBOOK = "from gryadka import lab\nhand = lab.cluster()\nhand"
@@ -93,27 +92,6 @@ async def test_an_act_that_has_become_impossible_is_told_in_the_view(lab: Lab, s
     assert errors == []
 
 
-async def test_without_its_kernel_it_says_so_and_still_plays(lab: Lab, server_root: Path) -> None:
-    page, shown, errors = await opened(lab, server_root, "dead.ipynb", NOTEBOOK)
-    await shown.press("a")
-    await settled(shown, 1)
-    await page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    await shown.press("1")
-    await expect(shown.get_by_test_id("trouble")).to_contain_text(re.compile("No answer from Python"))
-    await shown.press("ArrowLeft")
-    await settled(shown, 0)
-    assert errors == []
-
-
-async def test_after_a_restart_it_says_that_the_cell_has_to_run_again(lab: Lab, server_root: Path) -> None:
-    page, shown, _ = await opened(lab, server_root, "restart.ipynb", NOTEBOOK)
-    await shown.press("a")
-    await settled(shown, 1)
-    await page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
-    await shown.press("1")
-    await expect(shown.get_by_test_id("trouble")).to_contain_text("run the cell again")
-
-
 async def test_a_browser_that_missed_a_message_asks_for_everything(lab: Lab, server_root: Path) -> None:
     page, shown, errors = await opened(lab, server_root, "missed.ipynb", NOTEBOOK, "hand._take_in(1)")
     await page.evaluate(
@@ -129,22 +107,6 @@ async def test_a_browser_that_missed_a_message_asks_for_everything(lab: Lab, ser
     await shown.press("ArrowLeft")
     assert await said(shown) == labs.cluster("append P1").view[1].announced
     assert errors == []
-
-
-async def test_after_a_reload_the_page_shows_what_python_knows_and_goes_on(lab: Lab, server_root: Path) -> None:
-    page, shown, _ = await opened(lab, server_root, "reload.ipynb", NOTEBOOK)
-    await shown.press("a")
-    await settled(shown, 1)
-    await shown.press("1")
-    await settled(shown, 2)
-    before = await said(shown)
-    await page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-    await page.reload()
-    await page.wait_for_function(IS_IDLE, arg="reload.ipynb", timeout=60_000)
-    await settled(shown, 2)
-    assert await said(shown) == before
-    await shown.press("1")
-    await settled(shown, 3)
 
 
 async def test_the_focus_is_seen_on_the_view_and_on_a_message(lab: Lab, server_root: Path) -> None:
