@@ -28,6 +28,7 @@ from gryadka.kv_commands import add_to as add_store
 from gryadka.loc import LIMIT, count
 from gryadka.operations.commands import add_to as add_operations
 from gryadka.options import AsJson
+from gryadka.proposer_commands import add_to as add_proposers
 from gryadka.simulation.commands import add_to as add_simulation
 
 EXIT_CODES = {Level.FIT: 0, Level.UNFIT: 1, Level.UNKNOWN: 3}
@@ -221,6 +222,7 @@ add_checking(app)
 add_simulation(app)
 add_operations(app)
 add_store(app)
+add_proposers(app)
 
 
 # -- loc -------------------------------------------------------------------------------------------------

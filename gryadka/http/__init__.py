@@ -13,7 +13,8 @@ ask a different one each time. What one service answers, all of them know.
 | `reading` | what a request says: its key, its conditions, its JSON |
 | `failures` | every refusal, with its HTTP status |
 | `store` | the four operations on a proposer |
-| `service`, `health`, `metrics`, `admin` | the HTTP service around a store, and what its operators see |
+| `service`, `health`, `metrics` | the HTTP service around a store |
+| `admin`, `inside`, `operator` | what its operators see and do, on a port of their own; and the client of that |
 | `client` | the four operations over HTTP |
 
 The conditions and status codes are those of RFC 9110 (sections 13 and 15); `Idempotency-Key` is that of the

@@ -32,10 +32,7 @@ class RemoteStore:
     """Records behind the service at `url`. A request may take `timeout_s` seconds."""
 
     def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ConfigurationError("a service's URL looks like http://127.0.0.1:8080; this one does not")
-        self._url = url.rstrip("/")
+        self._url = checked(url)
         self._timeout_s = timeout_s
         self._http = AsyncHTTPClient(force_instance=True)
 
@@ -123,6 +120,19 @@ class RemoteStore:
         if response.code == 503:
             raise NotApplied(message)
         raise BadRequest(message, response.code, str(word))
+
+
+def checked(url: str) -> str:
+    """Return a service's URL without a slash at its end. Raises `ConfigurationError` if it cannot be one."""
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+        fine = fine and parts.port != 0
+    except ValueError:  # a port or an address that is none
+        fine = False
+    if not fine:
+        raise ConfigurationError("a service's URL looks like http://127.0.0.1:8080; this one does not")
+    return url.rstrip("/")
 
 
 def _unclear(method: str, why: str) -> NotApplied | OutcomeUnknown:

@@ -1,4 +1,4 @@
-"""The commands `gryadka acceptors`: who is a member, and who is to be one.
+"""The commands `gryadka acceptors`, who is a member and who is to be one, and `gryadka rescan`.
 
 What may live here: options, printing, questions. `gryadka.cli` adds them to its own.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -17,9 +19,10 @@ from tqdm import tqdm
 from gryadka.acceptors.identity import Connections
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import ConfigurationError
-from gryadka.operations.membership import Report, Standing, change_members, standing
+from gryadka.operations.membership import Progress, Report, Standing, change_members, standing
 from gryadka.operations.records import registers
-from gryadka.options import AsJson, Cluster, Namespace, Yes, grouped
+from gryadka.operations.rescan import rescan as again
+from gryadka.options import AsJson, Cluster, Namespace, Timeout, Yes, grouped
 
 Name = Annotated[str, typer.Argument(help="An acceptor's name: host and port, as `acceptors ls` prints it.")]
 NewUrl = Annotated[str, typer.Argument(metavar="URL", help="A running, empty server.")]
@@ -43,6 +46,7 @@ acceptors = typer.Typer(no_args_is_help=True, help="See and change which servers
 def add_to(app: typer.Typer) -> None:
     """Add the commands to an application."""
     app.add_typer(acceptors, name="acceptors")
+    app.command()(grouped(rescan))
 
 
 @acceptors.command("ls")
@@ -117,13 +121,7 @@ def _change(wish: Callable[[list[str]], list[str]], cluster: Cluster, how: How, 
     if not how.yes:
         typer.echo(f"members now:   {', '.join(now)}\nmembers then:  {', '.join(names)}", err=True)
         typer.confirm("Change the members?", abort=True, err=True)
-    with tqdm(unit=" records", leave=False, disable=None) as bar:
-
-        def progress(words: str, done: int, whole: int) -> None:
-            bar.set_description(words[:60])
-            bar.total, bar.n = whole or None, done
-            bar.refresh()
-
+    with _bar() as progress:
         options: dict[str, Any] = {"copy": not how.rescan, "instead": how.instead, "progress": progress}
         report: Report = asyncio.run(change_members(connections, names, namespace=cluster.namespace, **options))
     if how.as_json:
@@ -131,6 +129,36 @@ def _change(wish: Callable[[list[str]], list[str]], cluster: Cluster, how: How, 
         typer.echo(json.dumps(told))
     else:
         typer.echo("\n".join([*report.steps, f"epoch {report.epoch}: {', '.join(names)}"]))
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    with tqdm(unit=" records", leave=False, disable=None) as bar:
+
+        def progress(words: str, done: int, whole: int) -> None:
+            bar.set_description(words[:60])
+            bar.total, bar.n = whole or None, done
+            bar.refresh()
+
+        yield progress
+
+
+def rescan(cluster: Cluster, timeout_s: Timeout = 10.0, as_json: AsJson = False) -> None:
+    """Choose every record again, so that every member that answers has it.
+
+    No value changes. It may be ended with Ctrl-C at any time, and begun again.
+    """
+    work = partial(again, _connections(cluster.named), namespace=cluster.namespace, timeout_s=timeout_s)
+    try:
+        with _bar() as progress:
+            done = asyncio.run(work(progress=partial(progress, "rescan")))
+    except KeyboardInterrupt:
+        typer.echo("gryadka: ended too early; each value is as it was, and the command begins again", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        typer.echo(f"{done.records} records chosen again in epoch {done.epoch}; {done.moved} were sent to and fro")
 
 
 def _members(found: Standing, connections: Connections) -> list[str]:
