@@ -93,3 +93,12 @@ def test_the_benchmark_of_the_history_checker_says_what_is_known() -> None:
     rows = told("linearizability", "--only", "5 clients")
     assert [row["verdict"] for row in rows] == 2 * (2 * ["ok"] + 2 * ["violation"])
     assert all(row["agrees"] and row["operations"] == 1000 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_tracing_has_every_row_and_counts_events() -> None:
+    rows = {row["system"]: row for row in told("tracing", "--changes", "20", "--rounds", "2")["rows"]}
+    assert list(rows) == ["removed", "removed, again", "off", "on, nothing kept", "on, all kept", "on, live view"]
+    assert all(row["change_us"] > 0 and row["ratio_from"] <= row["ratio"] <= row["ratio_to"] for row in rows.values())
+    # A change begins and ends; three accepts are sent, three answers come, and three acceptors have a new state.
+    assert rows["removed"]["ratio"] == 1 and 11 <= rows["on, all kept"]["events"] <= 12
