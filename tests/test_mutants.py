@@ -288,6 +288,7 @@ def test_the_command_is_red_if_a_wrong_one_passes_or_a_sound_one_is_caught(
 ) -> None:
     monkeypatch.setattr(commands, "MUTANTS", [mutant])
     monkeypatch.setattr(commands, "SOUND_VARIANTS", [])
+    monkeypatch.setattr(commands, "OTHERS", [])
     code, told = run()
     assert code == 1 and "✗" in told and word in told
 

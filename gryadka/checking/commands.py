@@ -21,15 +21,19 @@ from rich.table import Table
 from tqdm.auto import tqdm
 
 from gryadka.checking import explore as explorer
+from gryadka.checking import members_zoo
 from gryadka.checking.explain import events, explain, why
 from gryadka.checking.explore import Budget, BudgetSpent, Verdict, Violation, progress_bar
 from gryadka.checking.model import Caspaxos, Label, Numbers
 from gryadka.checking.mutants import MUTANTS, SOUND_VARIANTS
 from gryadka.checking.rules import Scope, Wish
-from gryadka.checking.zoo import Mutant, Result
+from gryadka.checking.zoo import Animal, Mutant, Result
 from gryadka.errors import ConfigurationError
 from gryadka.options import AsJson
 from gryadka.trace import dump
+
+OTHERS: list[Animal[Any]] = [*members_zoo.MUTANTS, *members_zoo.SOUND_VARIANTS]
+"""Animals of models other than the one of `gryadka explore`."""
 
 EXIT_CODES = {"exhausted": 0, "violation": 1, "unknown": 3}
 
@@ -125,11 +129,12 @@ def mutants(
 ) -> None:
     """Put every animal of the zoo to the test: wrong protocols have to be caught, sound ones must not be.
 
-    `gryadka explore --mutant NAME` shows the run that catches one.
+    `gryadka explore --mutant NAME`, or `gryadka explore-members --mutant NAME`, shows the run that catches one.
 
     Exit code: 0 if all ended as they should, 1 if not.
     """
-    animals = [animal for animal in [*MUTANTS, *SOUND_VARIANTS] if only in animal.name]
+    everybody: list[Animal[Any]] = [*MUTANTS, *SOUND_VARIANTS, *OTHERS]
+    animals = [animal for animal in sorted(everybody, key=lambda each: not each.caught_by) if only in animal.name]
     if not animals:
         raise ConfigurationError(f"there is no mutant whose name contains {only!r}")
     results = []
@@ -144,7 +149,7 @@ def mutants(
     raise typer.Exit(0 if all(result.as_it_should_be for result in results) else 1)
 
 
-def _row(result: Result) -> dict[str, Any]:
+def _row(result: Result[Any]) -> dict[str, Any]:
     animal, verdict = result.mutant, result.verdict
     return {
         "name": animal.name,
@@ -159,7 +164,7 @@ def _row(result: Result) -> dict[str, Any]:
     }
 
 
-def _print_table(results: list[Result]) -> None:
+def _print_table(results: list[Result[Any]]) -> None:
     table = Table("", "name", "caught by", "steps", "states", "seconds")
     for column in table.columns[3:]:
         column.justify = "right"

@@ -1,7 +1,7 @@
 """How wrong protocols are collected, and how each one is put to the test.
 
 What may live here: the collection and the run. The animals are in `mutants` (acceptors, choice of a value) and
-`retry` (quorums, ballots, repeats, answers to callers).
+`retry` (quorums, ballots, repeats, answers to callers), and in `members_zoo` (changes of members, another model).
 
 Each is `Rules` with exactly one method overridden. Its class name is its name, and its docstring says what is
 wrong. `@zoo.mutant(...)` names the property that must catch it, and a scope that is large enough to show it.
@@ -15,10 +15,10 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from gryadka.checking.explore import Budget, Exhausted, Verdict, Violation, explore
-from gryadka.checking.model import Caspaxos, Label, Numbers
+from gryadka.checking.explore import Budget, Exhausted, Model, Verdict, Violation, explore
+from gryadka.checking.model import Caspaxos
 from gryadka.checking.rules import Rules, Scope
 
 R = TypeVar("R", bound=type[Rules])
@@ -27,12 +27,20 @@ ENOUGH = Budget(max_states=2_000_000)
 """Several times what the largest of them needs: a mutant that is not caught ends as unknown, not never."""
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """One variant of the rules, and what has to become of it: `caught_by` is "" for a sound one."""
+class Explored(Protocol):
+    """What `explore` can be asked about."""
 
-    rules: type[Rules]
-    scope: Scope
+    def model(self) -> Model[Any, Any]:
+        """Return it in the form that `explore` takes."""
+
+
+M = TypeVar("M", bound=Explored)
+
+
+class Animal(Generic[M]):
+    """A variant of the rules of some model, and what has to become of it: `caught_by` is "" for a sound one."""
+
+    rules: type[Any]
     caught_by: str
 
     @property
@@ -45,11 +53,11 @@ class Mutant:
         """What it does, in a sentence."""
         return (self.rules.__doc__ or "").strip()
 
-    def model(self) -> Caspaxos:
+    def model(self) -> M:
         """Return the model of this variant."""
-        return Caspaxos(self.scope, self.rules(self.scope))
+        raise NotImplementedError
 
-    def run(self, budget: Budget = ENOUGH) -> Result:
+    def run(self, budget: Budget = ENOUGH) -> Result[M]:
         """Explore it, and tell how that ended."""
         begun, model = time.perf_counter(), self.model()
         verdict = explore(model.model(), budget=budget)
@@ -57,12 +65,25 @@ class Mutant:
 
 
 @dataclass(frozen=True)
-class Result:
+class Mutant(Animal[Caspaxos]):
+    """A variant of the rules of one register, in a scope that is large enough to show the fault."""
+
+    rules: type[Rules]
+    scope: Scope
+    caught_by: str
+
+    def model(self) -> Caspaxos:
+        """Return the model of this variant."""
+        return Caspaxos(self.scope, self.rules(self.scope))
+
+
+@dataclass(frozen=True)
+class Result(Generic[M]):
     """How the exploration of a variant ended; it took `seconds` of wall time. `model` reads its states."""
 
-    mutant: Mutant
-    model: Caspaxos
-    verdict: Verdict[Numbers, Label]
+    mutant: Animal[M]
+    model: M
+    verdict: Verdict[Any, Any]
     seconds: float
 
     @property

@@ -1,0 +1,136 @@
+"""A run of the model of a change of members, told step by step in words.
+
+What may live here: telling. Nothing is decided, nothing is searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations, pairwise
+from typing import NamedTuple
+
+from gryadka.checking.explore import Step, Violation
+from gryadka.checking.members import ONE_CHAIN, Members, Numbers
+from gryadka.checking.members_steps import History, Label, Report, Rules
+
+
+class Told(NamedTuple):
+    """One step: `words` say what happened; `should` says what the right rules say, "" if they allow it."""
+
+    words: str
+    should: str
+
+
+def tell(model: Members, trace: Sequence[Step[Numbers, Label]]) -> list[Told]:
+    """Tell each step of a run that `explore` found in this model."""
+    told = []
+    for before, after in pairwise(trace):
+        assert after.label, "only the first step of a trace is without a label"
+        teller = _Teller(model, after.label, before.state, after.state)
+        told.append(Told(teller.words(), teller.should()))
+    return told
+
+
+def why(model: Members, violation: Violation[Numbers, Label]) -> str:
+    """Say in a sentence what went wrong."""
+    if not violation.trace:
+        return f"whatever happens, it is never so that {violation.name}"
+    state = violation.trace[-1].state
+    rounds = [round for round in model.world(state).rounds if round.acknowledged]
+    if violation.name == ONE_CHAIN:
+        for one, other in combinations([round.value for round in rounds], 2):
+            if other[: len(one)] != one:
+                return (
+                    f"{_list(one)} and {_list(other)} were acknowledged, and the second does not go on from the first"
+                )
+    missed = model.missed(state)
+    assert missed, "the property fails in the last state of its trace"
+    longest = max((round.value for round in rounds), key=len)
+    names = _names(model, missed[1])
+    return (
+        f"{_list(longest)} was acknowledged, but whoever asks {names}, a quorum in epoch {missed[0]}, finds it nowhere"
+    )
+
+
+class _Teller:
+    def __init__(self, model: Members, label: Label, before: Numbers, after: Numbers) -> None:
+        self.model, self.label = model, label
+        self.world, self.then = model.world(before), model.world(after)
+        self.cell, self.cells = model.acceptors(before)[label.place], model.acceptors(after)
+        self.name = model.steps.names[label.place]
+
+    def words(self) -> str:
+        label, round = self.label, self.then.rounds[self.label.ballot]
+        match label.act:
+            case "adopts":
+                words = f"{self.name} adopts epoch {label.epoch}, in which {self._quorums(label.epoch)}"
+            case "promises":
+                asks = "the coordinator" if round.kind == "identity" else f"a proposer in epoch {label.epoch}"
+                begins = "" if self.world.rounds[label.ballot].kind else " first"
+                words = f"{self.name} is asked{begins} at ballot {label.ballot} by {asks}, and promises"
+            case "accepts":
+                words = f"{self._proposal()}{self.name} accepts {_list(round.value)} at ballot {label.ballot}"
+                if round.acknowledged and not self.world.rounds[label.ballot].acknowledged:
+                    words += f"; with that, {_list(round.value)} is acknowledged"
+            case "is read":
+                words = f"the coordinator reads {self.name}, and finds {_report(self.cell.held)}"
+            case "takes a copy":
+                words = f"{self.name} takes a copy from the coordinator, {_report(self.cells[label.place].held)}"
+            case "forgets":
+                words = f"{self.name} is replaced by an empty server, which answers in its name"
+        return f"{words}.{self._progress()}"
+
+    def should(self) -> str:
+        right, label = Rules(), self.label
+        round = self.then.rounds[label.ballot]
+        if label.act == "forgets":
+            return "a server that lost its data is a new acceptor, and joins as one"
+        if label.act == "accepts" and label.heard and label.epoch not in right.sends_in(round, label.epoch):
+            return f"a round that began in epoch {round.epoch} ends with it"
+        epoch = (round.sent_in or 0) if label.act == "accepts" else label.epoch
+        if label.act in ("promises", "accepts") and right.refuses(self.cell.epoch, epoch):
+            return f"{self.name} works in epoch {self.cell.epoch}, and refuses whoever works in epoch {epoch}"
+        now = self.model.steps.epoch(self.world)
+        if label.act == "is read" and not right.may_be_read(self.cell.epoch, now):
+            return f"{self.name} is not read before it has adopted epoch {now}"
+        if label.act in ("promises", "accepts") and self.cells[label.place].epoch < epoch:
+            return f"{self.name} notes epoch {epoch}, and serves no earlier one any more"
+        return ""
+
+    def _proposal(self) -> str:
+        round = self.then.rounds[self.label.ballot]
+        if not self.label.heard:
+            return ""
+        whose = {"cached": "The cached round", "identity": "The coordinator"}.get(round.kind or "", "The proposer")
+        heard = _names(self.model, self.label.heard)
+        carried = f", with the promise of ballot {round.promise}" if round.promise > self.label.ballot else ""
+        counts = f"has the promises of {heard}, and sends {_list(round.value)} in epoch {self.label.epoch}{carried}"
+        return f"{whose} of ballot {self.label.ballot} {counts}; "
+
+    def _progress(self) -> str:
+        if self.then.done == self.world.done:
+            return ""
+        following = self.model.steps.present(self.then)
+        left = [str(step) for step in self.model.steps.plan[self.world.done + 1 : self.then.done]]
+        passed = f" ({', '.join(left)}: done)" if left else ""
+        return f" The coordinator goes on{passed}: {following or 'its plan is carried out'}."
+
+    def _quorums(self, epoch: int) -> str:
+        configuration = self.model.steps.configurations[epoch]
+        parts = {
+            f"any {part.size} of {', '.join(part.members)}" for part in (configuration.prepare, configuration.accept)
+        }
+        return " and ".join(sorted(parts)) + " are a quorum"
+
+
+def _names(model: Members, places: Iterable[int]) -> str:
+    *rest, last = [model.steps.names[place] for place in places]
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def _list(history: History) -> str:
+    return str(list(history))
+
+
+def _report(report: Report) -> str:
+    return f"{_list(report.value)} of ballot {report.accepted}" if report.accepted else "nothing"
