@@ -2,13 +2,14 @@
 # `make` alone lists the commands.
 
 .DEFAULT_GOAL := help
-.PHONY: help lab quick test lint machine notebooks exercises bench constraints clean venv dev
+.PHONY: help lab quick test lint machine notebooks exercises bench example constraints clean venv dev
 
 BIN := .venv/bin
 # Programs that a command starts (the kernels, alembic for nbgrader) are found in .venv first.
 IN_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 UV := uv==0.13.9
 LAB_FLAGS ?=
+EXAMPLE_FLAGS ?=
 PYTEST_FLAGS ?=
 
 help: ## List the commands
@@ -18,7 +19,6 @@ help: ## List the commands
 # -y lets one Ctrl-C end the server, with its kernels, without a question.
 lab: venv ## Open the course in JupyterLab (LAB_FLAGS=--no-browser opens no browser)
 	@exec env -u JUPYTER_PATH JUPYTER_PREFER_ENV_PATH=1 $(IN_VENV) \
-		JUPYTER_CONFIG_PATH="$(CURDIR)/jupyter_config$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
 		$(BIN)/python -m jupyterlab -y --ServerApp.root_dir="$(CURDIR)" \
 		--LabApp.default_url=/lab/tree/notebooks/00_welcome.ipynb \
 		$$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB_FLAGS)
@@ -47,6 +47,10 @@ exercises: dev ## For authors: make exercises/ anew from solutions/
 
 bench: dev ## Measure changes per second against three real servers
 	@$(BIN)/python benchmarks/change.py
+
+# exec, so that Ctrl-C reaches one process only, which ends the others in their order.
+example: dev ## Run the store of examples/http-kv without Docker (EXAMPLE_FLAGS="--shift 1000" moves its ports)
+	@exec $(BIN)/python examples/http-kv/local.py $(EXAMPLE_FLAGS)
 
 constraints: dev ## For authors: pin the newest packages in constraints.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check $(UV)

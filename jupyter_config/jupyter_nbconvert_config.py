@@ -1,16 +1,5 @@
-"""Settings of nbconvert: an exported notebook shows a view's picture, since no page of its own can run the widget."""
+"""Settings of nbconvert on the command line: an exported notebook shows a view's picture."""
 
-# jupyter_server_config.py reads this file too, for "Save and Export Notebook As" in JupyterLab.
-c = get_config()  # noqa: F821
+from gryadka.jupyter import PICTURES_FIRST
 
-c.NbConvertBase.display_data_priority = [
-    "image/svg+xml",
-    "text/html",
-    "text/markdown",
-    "text/latex",
-    "image/png",
-    "image/jpeg",
-    "application/vnd.jupyter.widget-view+json",
-    "application/javascript",
-    "text/plain",
-]
+get_config().NbConvertBase.display_data_priority = PICTURES_FIRST  # noqa: F821

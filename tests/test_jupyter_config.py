@@ -1,21 +1,24 @@
-"""The settings that `make lab` gives to the Jupyter server."""
+"""The settings that come with the package: whatever starts a Jupyter server from its environment has them."""
 
 from __future__ import annotations
 
 import base64
+import json
 import re
-import runpy
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
+import nbformat
 import pytest
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
-from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-from traitlets.config import Config, PyFileConfigLoader
 
-from gryadka import lab
+from gryadka import jupyter, lab
+from tests.browser.jupyter import running_server
 
-CONFIG = Path("jupyter_config/jupyter_server_config.py")
+CONFIG = Path(__file__).parents[1] / "jupyter_config"
 
 
 class Socket:
@@ -33,24 +36,66 @@ async def test_a_kernels_websocket_sends_small_messages_at_once(monkeypatch: pyt
         socket.calls.append(kernel_id)
 
     monkeypatch.setattr(KernelWebsocketHandler, "open", opened)
-    for _ in range(2):  # a server may read its settings twice
-        runpy.run_path(str(CONFIG), {"load_subconfig": lambda name: None})
+    for _ in range(2):  # a process may hold more than one server
+        jupyter.send_at_once()
     socket = Socket()
     await KernelWebsocketHandler.open(socket, "a-kernel")  # type: ignore[arg-type]
     assert socket.calls == [("nodelay", True), "a-kernel"]
 
 
-def test_an_exported_notebook_shows_the_picture_and_no_empty_box() -> None:
-    """As the server sees it, and with that as nbconvert does: one file loads the other."""
-    settings = PyFileConfigLoader(CONFIG.name, str(CONFIG.parent)).load_config()
+def exported(path: Path, *options: str) -> list[str]:
+    """The pictures in a page that nbconvert made on the command line, with these environment variables."""
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--output", "page", *options, str(path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    return pictures((path.parent / "page.html").read_text(encoding="utf-8"))
+
+
+def pictures(page: str) -> list[str]:
+    found = re.findall('<img [^>]*src="data:image/svg\\+xml;base64,([^"]+)"', page)
+    return [base64.b64decode(picture).decode() for picture in found]
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    """A notebook with a view in it that remembers its widgets, as JupyterLab saves it."""
     forms, _ = lab.cluster("append P1")._repr_mimebundle_()
-    notebook = new_notebook(cells=[new_code_cell("view", outputs=[new_output("display_data", forms)])])
-    # The notebook remembers its widgets, as JupyterLab saves it.
+    made = new_notebook(cells=[new_code_cell("view", outputs=[new_output("display_data", forms)])])
     model = {"model_name": "AnyModel", "model_module": "anywidget", "model_module_version": "*", "state": {}}
     view = forms["application/vnd.jupyter.widget-view+json"]["model_id"]
     states = {"version_major": 2, "version_minor": 0, "state": {view: model}}
-    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": states}
-    for known, seen in ((settings, True), (Config(), False)):  # without the settings there is nothing to be seen
-        page, _ = HTMLExporter(config=known).from_notebook_node(notebook)
-        pictures = re.findall('<img [^>]*src="data:image/svg\\+xml;base64,([^"]+)"', page)
-        assert ["asks to promise 1:1" in base64.b64decode(picture).decode() for picture in pictures] == [True] * seen
+    made.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": states}
+    nbformat.write(made, tmp_path / "saved.ipynb")
+    return tmp_path / "saved.ipynb"
+
+
+@pytest.mark.slow
+def test_an_exported_notebook_shows_the_picture_and_no_empty_box(
+    notebook: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Nothing but what this environment holds: no settings of the user's own.
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "none"))
+    assert ["asks to promise 1:1" in picture for picture in exported(notebook)] == [True]
+    assert exported(notebook, "--NbConvertBase.display_data_priority=text/plain") == []
+
+
+@pytest.mark.slow
+def test_a_plain_server_of_this_environment_loads_the_extension_and_exports_the_picture(
+    notebook: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "none"))
+    with running_server(tmp_path, notebook.parent) as server:
+        address = f"{server['url']}nbconvert/html/{notebook.name}?token={server['token']}"
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            shown = pictures(answer.read().decode())
+        with urllib.request.urlopen(f"{server['url']}lab/api/settings?token={server['token']}", timeout=60) as answer:
+            schemas = {entry["id"]: entry["schema"] for entry in json.load(answer)["settings"]}
+    assert ["asks to promise 1:1" in picture for picture in shown] == [True]
+    assert re.search(r"gryadka\.jupyter \| extension was successfully loaded", (tmp_path / "log").read_text())
+    assert schemas["@jupyterlab/notebook-extension:tracker"]["properties"]["windowingMode"]["default"] == "none"
+
+
+def test_what_is_installed_is_what_the_project_holds() -> None:
+    """A view that behaves otherwise here than elsewhere: then run `make dev`, or reinstall the package."""
+    for path in sorted(path for path in CONFIG.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        installed = Path(sys.prefix) / "etc" / "jupyter" / path.relative_to(CONFIG)
+        assert installed.read_text() == path.read_text(), f"reinstall the package: {installed}"

@@ -128,7 +128,7 @@ def test_the_wheel_holds_the_lua_scripts_and_the_types(tmp_path: Path) -> None:
     for path in tracked_files():
         name = path.relative_to(ROOT)
         target = tmp_path / "project" / name
-        if name.parts[0] in ("gryadka", "pyproject.toml", "README.md", "LICENSE"):
+        if name.parts[0] in ("gryadka", "jupyter_config", "pyproject.toml", "setup.py", "README.md", "LICENSE"):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
@@ -137,6 +137,8 @@ def test_the_wheel_holds_the_lua_scripts_and_the_types(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = {path.relative_to(ROOT).as_posix() for path in tracked_files()}
     sources = {name for name in tracked if name.startswith("gryadka/")}
-    assert {name for name in names if ".dist-info/" not in name} == sources
+    settings = {name.rpartition("/etc/jupyter/")[2] for name in names if ".data/data/" in name}
+    assert settings == {name.partition("/")[2] for name in tracked if name.startswith("jupyter_config/")}
+    assert {name for name in names if not re.match(r"[^/]+\.(dist-info|data)/", name)} == sources
     assert "gryadka/py.typed" in sources
     assert any(name.endswith(".lua") for name in sources)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "tools" / "venv.sh"
+LISTS = ("pyproject.toml", "constraints.txt", "jupyter_config/settings.d/some.json")
 TOOLS = ("basename", "cat", "cksum", "cp", "dirname", "mkdir", "rm", "sh")
 
 FAKE_PYTHON = """#!/bin/sh
@@ -31,7 +32,8 @@ class Project:
         (self.folder / "tools").mkdir(parents=True)
         self.bin.mkdir()
         shutil.copy(SCRIPT, self.folder / "tools")
-        for name in ("pyproject.toml", "constraints.txt"):
+        for name in LISTS:
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_text(name, encoding="utf-8")
         for name in TOOLS:
             (self.bin / name).symlink_to(shutil.which(name) or name)
@@ -84,7 +86,7 @@ def test_what_the_tests_need_comes_on_top_and_holds_for_learners_too(project: Pr
     assert project.installs() == [".[dev]"]
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+@pytest.mark.parametrize("name", LISTS)
 def test_a_change_of_the_lists_installs_again(project: Project, name: str) -> None:
     project.python()
     project.run()

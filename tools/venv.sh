@@ -47,7 +47,9 @@ usable() {
 }
 
 usable || make_venv
-wanted=$(cat pyproject.toml constraints.txt tools/venv.sh | cksum; .venv/bin/python -V)
+# What is installed from jupyter_config is a copy, at most three folders down.
+lists="pyproject.toml constraints.txt tools/venv.sh jupyter_config/* jupyter_config/*/* jupyter_config/*/*/*"
+wanted=$(cat $lists 2>/dev/null | cksum; .venv/bin/python -V)
 for stamp in .venv/installed-dev ".venv/installed-$extra"; do
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
         exit 0

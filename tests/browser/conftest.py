@@ -1,8 +1,6 @@
 """One JupyterLab server and one browser for all tests in this folder."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,7 @@ from tests.browser.jupyter import (
     CHROMIUM_FLAGS,
     ROOT,
     Lab,
-    left_over,
-    own_folders,
-    start_server,
-    wait_for_server,
+    running_server,
 )
 from tools.machine import NO_BROWSER, find_browser
 from tools.notebooks import FOLDERS
@@ -66,22 +61,9 @@ def server_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, server_root: Path) -> Iterator[dict[str, Any]]:
-    """A JupyterLab with the settings that `make lab` gives a learner."""
-    folder = tmp_path_factory.mktemp("jupyter")
-    environment = own_folders(folder) | {"JUPYTER_CONFIG_PATH": str(ROOT / "jupyter_config")}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
-    options = [f"--ServerApp.root_dir={server_root}", "--LabApp.expose_app_in_browser=True"]
-    process = start_server([*command, *options], environment, folder / "log")
-    try:
-        yield wait_for_server(environment, lambda: process.poll() is None, timeout_s=60)
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    assert left_over(environment) == []
+    """A JupyterLab with the settings that come with the package."""
+    with running_server(tmp_path_factory.mktemp("jupyter"), server_root) as server:
+        yield server
 
 
 @pytest_asyncio.fixture(loop_scope="session")

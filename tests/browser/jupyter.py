@@ -10,11 +10,12 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,22 @@ def start_server(command: list[str], environment: dict[str, str], log: Path) -> 
             env=os.environ | environment,
             start_new_session=True,
         )
+
+
+@contextlib.contextmanager
+def running_server(folder: Path, root: Path, *options: str) -> Iterator[dict[str, Any]]:
+    """A JupyterLab in front of the notebooks in `root`, with its own files in `folder`. It leaves nothing behind."""
+    environment = own_folders(folder)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    options = (f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True", *options)
+    process = start_server([*command, *options], environment, folder / "log")
+    try:
+        yield wait_for_server(environment, lambda: process.poll() is None, timeout_s=60)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    assert left_over(environment) == []

@@ -81,6 +81,8 @@ async def test_from_nothing_to_a_lesson_and_out(
     make = start_server(["make", "-C", str(project), "lab", LAB_FLAGS], environment, tmp_path / "log")
     server = wait_for_server(environment, lambda: make.poll() is None, timeout_s=FRESH_INSTALL_S)
     await run_first_lesson(browser, server, project)
+    log = (tmp_path / "log").read_text(encoding="utf-8")
+    assert "gryadka.jupyter | extension was successfully loaded" in log
     os.killpg(make.pid, signal.SIGINT)
     make.wait(timeout=60)
     assert left_over(environment) == []

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import BrowserContext
 
-from tests.browser.jupyter import ARTIFACTS, Lab
+from tests.browser.jupyter import ARTIFACTS, Lab, running_server
 from tests.browser.test_player import LINK, expected, opened
 
 pytestmark = pytest.mark.slow
@@ -66,10 +67,27 @@ async def test_a_run_of_more_than_five_hundred_events_opens_and_is_scrubbed(
     assert errors == []
 
 
-async def test_clicks_come_back_one_after_the_other(lab: Lab, server_root: Path) -> None:
-    page, shown, errors = await opened(lab, server_root, "clicks.ipynb", "from gryadka import lab\nlab.cluster()")
+async def clicks_ms(lab: Lab, root: Path, name: str) -> list[float]:
+    page, shown, errors = await opened(lab, root, name, "from gryadka import lab\nlab.cluster()")
     await shown.get_by_text("Time", exact=True).click()
-    times = await page.evaluate(CLICK)
+    times: list[float] = await page.evaluate(CLICK)
     assert await shown.get_attribute("data-at") == "60"
-    keep(click_ms_median=round(statistics.median(times), 1), click_ms_worst=round(max(times), 1))
     assert errors == []
+    return times
+
+
+async def test_clicks_come_back_one_after_the_other(lab: Lab, server_root: Path) -> None:
+    times = await clicks_ms(lab, server_root, "clicks.ipynb")
+    keep(click_ms_median=round(statistics.median(times), 1), click_ms_worst=round(max(times), 1))
+
+
+async def test_clicks_come_back_from_a_server_without_the_extension_too(
+    browser: BrowserContext, server_root: Path, tmp_path: Path
+) -> None:
+    off = "--ServerApp.jpserver_extensions=gryadka.jupyter=False"
+    with running_server(tmp_path, server_root, off) as server:
+        lab = Lab(browser, server["url"], server["token"])
+        times = await clicks_ms(lab, server_root, "slow-clicks.ipynb")
+        await lab.close()
+    assert "gryadka.jupyter | extension was successfully loaded" not in (tmp_path / "log").read_text()
+    keep(click_ms_median_without_the_extension=round(statistics.median(times), 1))
