@@ -29,7 +29,7 @@ from typing import Any, Protocol
 import ipywidgets
 
 from gryadka import __version__
-from gryadka.acceptors import Acceptor
+from gryadka.acceptors import Acceptor, state_of
 from gryadka.acceptors.memory import AcceptRule, PrepareRule
 from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.acceptors.servers import LocalCluster
@@ -273,7 +273,7 @@ async def look(cluster: LocalCluster, key: str) -> Picture:
 
 async def _state(acceptor: Acceptor, key: str) -> State | None:
     try:
-        return await acceptor.read(key)
+        return await state_of(acceptor, key)
     except AcceptorError:
         return None
     finally:

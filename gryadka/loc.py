@@ -27,6 +27,7 @@ BESIDE = (
     "acceptors/roster.py",
     "acceptors/wire.py",
     "errors.py",
+    "reads.py",
     "trace.py",
 )
 """What the core imports of this package, and what that imports in turn: shown for honesty, not counted."""

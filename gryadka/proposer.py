@@ -22,18 +22,17 @@ from typing import Any, Self
 
 from gryadka.acceptors import Acceptor
 from gryadka.errors import ChangeRejected, ConfigurationError, NotApplied, OutcomeUnknown
-from gryadka.protocol.acceptor import MAX_COUNTER, Ballot, Conflict, Message, Reply
+from gryadka.protocol.acceptor import MAX_COUNTER, Ballot, Conflict, Message, Read, Reply
 from gryadka.protocol.configuration import Configuration
 from gryadka.protocol.round import Round, Status
 from gryadka.protocol.value import Value, decode, encode, pack, reaches_below, unpack
+from gryadka.reads import QuorumRead
 from gryadka.trace import Event, Kind, Observe, answered
 
 CACHE_SIZE = 10_000
 
 Change = Callable[[Value], Value]
 """From a register's value to its next one. Pure: it may run more than once."""
-
-_Letter = tuple[str, Round, Message, asyncio.Future[None]]
 
 # What a caller gets: the JSON text of its new value, or what to raise.
 _Outcome = str | BaseException
@@ -54,11 +53,10 @@ class _Caller:
 
     def give_up(self) -> None:
         if self.sent:
-            self.end(OutcomeUnknown(f"perhaps applied, perhaps not; read before you repeat ({self.problem})"))
-        elif isinstance(self.problem, ConfigurationError):
-            self.end(self.problem)
-        else:
-            self.end(NotApplied(f"not applied, safe to repeat ({self.problem})"))
+            self.problem = OutcomeUnknown(f"perhaps applied, perhaps not; read before you repeat ({self.problem})")
+        elif not isinstance(self.problem, ConfigurationError):
+            self.problem = NotApplied(f"not applied, safe to repeat ({self.problem})")
+        self.end(self.problem)
 
 
 # What each caller of a group gets, once the accept that brings it is chosen.
@@ -92,7 +90,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         self._begun = 0
         self._cache: dict[str, Round] = {}  # key -> the last round chosen, whose accepts promised the next
         self._queues: dict[str, list[_Caller]] = {}  # key -> who waits, while a task serves that register
-        self._outboxes: dict[str, list[_Letter]] = {}  # acceptor -> what this turn of the loop asks of it
+        # acceptor -> what this turn of the loop asks of it
+        self._outboxes: dict[str, list[tuple[str, Round, Message | Read, asyncio.Future[None]]]] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}  # a set that keeps its order
         self._home: object = None  # the process and event loop that it works in
 
@@ -121,10 +120,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
             ConfigurationError: nothing was sent; the message says what to mend.
             Whatever else `f` raises: the value stays as it is, and was chosen.
         """
-        loop = asyncio.get_running_loop()
-        if self._home not in (None, (os.getpid(), loop)):
-            raise ConfigurationError("this proposer is closed, or another process's or loop's: make a new one")
-        self._home = (os.getpid(), loop)
+        loop = self._at_home()
         key.encode()  # a key is any text that UTF-8 can hold
         caller = _Caller(f, loop.create_future())
         number = self._begun = self._begun + 1
@@ -144,6 +140,16 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         if isinstance(outcome, BaseException):
             raise outcome
         return decode(outcome)
+
+    async def read(self, key: str, *, timeout_s: float | None = None) -> Value:
+        """Return the value of `key`: in one round trip that writes nothing if the acceptors agree (see
+        `gryadka.reads`), else by a change to itself, which may raise what `change` raises."""
+        round = QuorumRead(self.configuration)
+        self._at_home()
+        await self._ask(key, round)
+        if round.status is Status.REACHED and round.configuration is self.configuration:
+            return decode(unpack(round.latest.value)[0])
+        return await self.change(key, lambda value: value, timeout_s=timeout_s)
 
     def reconfigure(self, configuration: Configuration, acceptors: Mapping[str, Acceptor]) -> None:
         """Work with these from now on. A round that is under way ends as if its replies were lost."""
@@ -218,10 +224,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         # it, and one that is not part of it never will be, once a value without it is chosen above it.
         text, lineage = unpack(round.current().value)
         own = Ballot(lineage.get(str(self.id), 0), self.id)
-        outcomes: _Outcomes = []
-        if own in sent:
-            outcomes = sent[own]  # choose the state again, and apply nothing
-        elif not any(caller.sent for caller in group) or reaches_below(lineage, min(sent)):
+        outcomes = sent.get(own, [])  # if there are any: choose the state again, and apply nothing
+        if not outcomes and (not any(caller.sent for caller in group) or reaches_below(lineage, min(sent))):
             text, outcomes = _apply(text, group)
         return pack(text, lineage, round.ballot), outcomes  # none: nobody can tell, or nothing can be stored
 
@@ -261,8 +265,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         except Exception as error:  # whatever goes wrong there is that acceptor's fault: the others go on
             replies = [error] * len(letters)
         for (key, round, message, done), reply in zip(letters, replies, strict=True):
-            if self.observe:
-                self._tell(key=key, peer=name, message=message, **answered(reply))
+            self._tell(key=key, peer=name, message=message, **answered(reply))
             if isinstance(reply, Conflict):
                 # `max`, never assignment: a late conflict must not turn the counter back.
                 self._counter = max(self._counter, reply.promised.counter)
@@ -273,6 +276,13 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
                 done.set_result(None)
 
     # -- small print ---------------------------------------------------------------------------------
+
+    def _at_home(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.get_running_loop()
+        if self._home not in (None, (os.getpid(), loop)):
+            raise ConfigurationError("this proposer is closed, or another process's or loop's: make a new one")
+        self._home = (os.getpid(), loop)
+        return loop
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -37,6 +37,7 @@ from gryadka.protocol.acceptor import (
     Message,
     Prepare,
     Promise,
+    Read,
     Reply,
     State,
 )
@@ -71,7 +72,7 @@ class Event:
     _: KW_ONLY
     peer: str | None = None
     key: str | None = None
-    message: Message | None = None
+    message: Message | Read | None = None
     reply: Reply | None = None
     state: State | None = None
     change: int | None = None
@@ -100,7 +101,7 @@ FORGOTTEN = "without what it had stored"
 Observe = Callable[[Event], None]
 """What proposers and acceptors call with each event. It must be quick, and must not raise."""
 
-_TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Prepare, Accept, Promise, Accepted, Conflict, State)}
+_TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Prepare, Accept, Read, Promise, Accepted, Conflict, State)}
 
 
 def answered(reply: Reply | Exception) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def answered(reply: Reply | Exception) -> dict[str, Any]:
     return {"kind": "delivered", "reply": reply}
 
 
-def state_after(message: Message, reply: Reply | AcceptorError) -> State | None:
+def state_after(message: Message | Read, reply: Reply | AcceptorError) -> State | None:
     """Return the state that an acceptor has once it says yes; None if it said no, or nothing."""
     if isinstance(message, Prepare) and isinstance(reply, Promise):
         return State(message.ballot, reply.accepted, reply.value)

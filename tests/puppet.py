@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from gryadka.acceptors import Request
 from gryadka.acceptors.memory import MemoryAcceptor
 from gryadka.errors import AcceptorError
-from gryadka.protocol.acceptor import Accept, Message, Reply
+from gryadka.protocol.acceptor import Accept, Message, Read, Reply
 from gryadka.protocol.configuration import Configuration
 
-Fate = Callable[["Puppet", str, Message], str]
+Fate = Callable[["Puppet", str, Message | Read], str]
 """Says what becomes of a message: "deliver", "lose" (never arrives), "lose reply" (arrives, and its reply is
 lost), "twice" (arrives twice, and the second reply is the one that is heard)."""
 
 
-def deliver(acceptor: Puppet, key: str, message: Message) -> str:
+def deliver(acceptor: Puppet, key: str, message: Message | Read) -> str:
     return "deliver"
 
 
@@ -26,13 +26,13 @@ class Puppet(MemoryAcceptor):
     def __init__(self, name: str, fate: Fate = deliver) -> None:
         super().__init__(name)
         self.fate = fate
-        self.heard: list[Message] = []
+        self.heard: list[Message | Read] = []
 
     async def send(self, requests: Sequence[Request]) -> list[Reply | AcceptorError]:
         await asyncio.sleep(0)
         return [self._carry(key, message) for key, message in requests]
 
-    def _carry(self, key: str, message: Message) -> Reply | AcceptorError:
+    def _carry(self, key: str, message: Message | Read) -> Reply | AcceptorError:
         fate = self.fate(self, key, message)
         if fate == "lose":
             return AcceptorError(self.name, "the message was lost")

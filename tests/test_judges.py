@@ -87,7 +87,9 @@ def emptying(operations: list[Op], value: Any = None) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "right", [judges.linearizable, searching(in_time, only_open), searching(in_time, empty)], ids=str
+    "right",
+    [judges.linearizable, searching(in_time, only_open), searching(in_time, empty)],
+    ids=["of this course", "leaves what is open", "leaves nothing"],
 )
 def test_right_checkers_pass(right: Checker) -> None:
     finding = judges.judge(right)

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 import gryadka
 from gryadka import AcceptorError, NotApplied
-from gryadka.acceptors import Acceptor
+from gryadka.acceptors import Acceptor, state_of
 from gryadka.acceptors.identity import redis_acceptors
 from gryadka.acceptors.redis import script
 from gryadka.acceptors.servers import LocalCluster
@@ -75,7 +75,7 @@ def test_lua_answers_as_the_pure_rules_do(server: str) -> None:
                 state, reply = prepare(state, message) if isinstance(message, Prepare) else accept(state, message)
                 expected.append(reply)
             assert await acceptor.send([(key, message) for message in batch]) == expected
-            assert await acceptor.read(key) == state
+            assert await state_of(acceptor, key) == state
 
     with asyncio.Runner() as runner:
         cluster = runner.run(gryadka.local_cluster(1, server=server).start())
@@ -107,7 +107,7 @@ async def test_numbers_that_lua_would_round_are_refused(cluster: LocalCluster, b
     for message in (Prepare(ballot), Accept(ballot, "1", ballot), Accept(B1, "1", ballot)):
         reply = await one(acceptor, "k", message)
         assert isinstance(reply, AcceptorError) and "compare" in reply.reason
-    assert await acceptor.read("k") == State()
+    assert await state_of(acceptor, "k") == State()
 
 
 async def test_neighbouring_numbers_just_below_the_limit_are_told_apart(cluster: LocalCluster) -> None:  # pitfall 8
@@ -134,7 +134,7 @@ async def test_any_text_is_a_key_and_none_meets_another(cluster: LocalCluster) -
 async def test_namespaces_are_kept_apart(cluster: LocalCluster) -> None:
     await cluster.proposer().change("k", lambda value: "one")
     other = an_acceptor(cluster, namespace="other")
-    assert await other.read("k") == State()
+    assert await state_of(other, "k") == State()
     with pytest.raises(gryadka.ConfigurationError, match="namespace"):
         cluster.acceptors(namespace="gryadka:register")
 
@@ -144,7 +144,7 @@ async def test_namespaces_are_kept_apart(cluster: LocalCluster) -> None:
 
 async def test_one_bad_entry_in_a_batch_does_not_hurt_its_neighbours(cluster: LocalCluster) -> None:  # pitfall 14
     acceptor = an_acceptor(cluster)
-    await acceptor.read("first")
+    await state_of(acceptor, "first")
     connection = cluster._servers[0].connect()
     await connection.connect()
     await connection.send_command("SET", "gryadka:register:bad", "a string")
@@ -153,12 +153,12 @@ async def test_one_bad_entry_in_a_batch_does_not_hurt_its_neighbours(cluster: Lo
     before, bad, after = await acceptor.send([("a", Prepare(B1)), ("bad", Prepare(B1)), ("b", Accept(B1, "1", B1))])
     assert (before, after) == (Promise(Ballot(0, 0), None), Accepted())
     assert isinstance(bad, AcceptorError) and "something else under this register's name" in bad.reason
-    assert (await acceptor.read("b")).value == "1"
+    assert (await state_of(acceptor, "b")).value == "1"
 
 
 async def test_a_record_that_was_tampered_with_is_an_error_and_not_a_fresh_register(cluster: LocalCluster) -> None:
     acceptor = an_acceptor(cluster)
-    await acceptor.read("k")
+    await state_of(acceptor, "k")
     connection = cluster._servers[0].connect()
     await connection.connect()
     await connection.send_command("HSET", "gryadka:register:k", "promised", "nonsense")
@@ -246,7 +246,7 @@ async def test_the_connection_comes_back_with_the_server(cluster: LocalCluster) 
 @pytest.mark.slow
 async def test_a_paused_server_is_given_up_in_time_and_used_again_later(cluster: LocalCluster) -> None:
     acceptor = an_acceptor(cluster)
-    await acceptor.read("k")
+    await state_of(acceptor, "k")
     await cluster.pause(0)
     with pytest.raises(AcceptorError, match="did not answer in time"):
         await asyncio.wait_for(acceptor.send([("k", Prepare(B1))]), 5)
@@ -257,7 +257,7 @@ async def test_a_paused_server_is_given_up_in_time_and_used_again_later(cluster:
 
 async def test_many_requests_at_once_are_answered_in_order(cluster: LocalCluster) -> None:
     acceptor = an_acceptor(cluster)
-    await acceptor.read("k")
+    await state_of(acceptor, "k")
 
     async def ask(number: int) -> None:
         replies = await acceptor.send([(f"k{number}", Accept(B1, str(number), B2)), (f"k{number}", Prepare(B3))])
@@ -268,7 +268,7 @@ async def test_many_requests_at_once_are_answered_in_order(cluster: LocalCluster
 
 async def test_cancelling_a_request_does_not_mix_up_the_replies_of_others(cluster: LocalCluster) -> None:
     acceptor = an_acceptor(cluster)
-    await acceptor.read("k")
+    await state_of(acceptor, "k")
     tasks = [asyncio.create_task(one(acceptor, f"k{n}", Accept(B1, str(n), B1))) for n in range(20)]
     await asyncio.sleep(0)
     tasks[3].cancel()

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gryadka.acceptors import state_of
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Prepare, Promise, State
 from gryadka.trace import LINK, Event, Kind, Trace, dump, fold, load
@@ -103,7 +104,7 @@ async def test_proposers_and_acceptors_tell_an_observer_what_happens(cluster: Lo
     assert kinds["sent"] == kinds["state"] == 6
     last = {event.node: event.state for event in seen if event.kind == "state"}
     for name, acceptor in cluster.acceptors().items():
-        assert last[name] == await acceptor.read("k")
+        assert last[name] == await state_of(acceptor, "k")
     await proposer.close()
 
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from gryadka import lab
+from gryadka.acceptors import state_of
 from gryadka.acceptors.memory import memory_acceptors
 from gryadka.acceptors.observed import Observed
 from gryadka.acceptors.servers import LocalCluster, local_cluster
@@ -50,7 +51,7 @@ async def test_the_last_frame_says_what_the_servers_hold(cluster: LocalCluster) 
     await live.finished()
     value = await through[0].change("counter", lambda value: value)
     acceptors = cluster.acceptors()
-    held = [f"{name}: {wording.state(await acceptor.read('counter'))}" for name, acceptor in acceptors.items()]
+    held = [f"{name}: {wording.state(await state_of(acceptor, 'counter'))}" for name, acceptor in acceptors.items()]
     lines = [f"{letter} is {line}" for letter, line in zip("ABC", held, strict=True)]
     await until(lambda: live.states[-1].words.splitlines()[1:4] == lines, live)
     assert sum(hand.outcomes["applied"] for hand in live.hands.hands.values()) >= value > 16
@@ -170,12 +171,12 @@ async def test_servers_are_killed_and_started_again_from_the_view(cluster: Local
     assert [choice.act for choice in live.states[-1].choices] == ["kill 0", "restart 1", "kill 2"]
     fresh = cluster.acceptors()[name]
     with pytest.raises(AcceptorError):
-        await fresh.read("k")
+        await state_of(fresh, "k")
     live.act("restart 1", 0)
     await until(lambda: live.states[-1].announced == f"{name} is started again.", live)
     assert crossed(live) == 0
     assert [choice.act for choice in live.states[-1].choices] == acts
-    assert await cluster.acceptors()[name].read("k") == State()
+    assert await state_of(cluster.acceptors()[name], "k") == State()
 
 
 async def test_the_clients_are_stopped_from_the_view_and_nonsense_is_refused() -> None:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gryadka.errors import AcceptorError
-from gryadka.protocol.acceptor import Message, Reply, State
+from gryadka.protocol.acceptor import Message, Read, Reply, State
 
-Request = tuple[str, Message]
+Request = tuple[str, Message | Read]
 """A register's key, and what is asked of that register."""
 
 
@@ -22,8 +22,14 @@ class Acceptor(Protocol):
         """Answer each request, in order. Has to return, or raise, within bounded time. An error that is
         returned concerns one request; one that is raised concerns all. No request is ever carried twice."""
 
-    async def read(self, key: str) -> State:
-        """Return the register's state, for tests and views. Raises `AcceptorError`."""
-
     async def close(self) -> None:
         """Let go of connections. Calling it again does nothing."""
+
+
+async def state_of(acceptor: Acceptor, key: str) -> State:
+    """Return what `acceptor` holds in the register of `key`. Raises `AcceptorError`."""
+    (state,) = await acceptor.send([(key, Read())])
+    if isinstance(state, AcceptorError):
+        raise state
+    assert isinstance(state, State)
+    return state

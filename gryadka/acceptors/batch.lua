@@ -1,17 +1,18 @@
 -- KEYS: the acceptor's own hash, then each request's register, a hash {promised, accepted, value}.
 -- ARGV: the acceptor's identity, the sender's configuration epoch, then four for each request: kind, ballot,
 -- value, promise. Who works with an older configuration than the one in force is refused.
+-- A register that is not there has promised the `floor` and holds `nothing`, which names the floor: so registers can
+-- be forgotten safely.
 -- Returns one answer a request. A request that fails answers {"error", why} and leaves the others alone.
-local own = redis.call("HMGET", KEYS[1], "identity", "epoch")
+local own = redis.call("HMGET", KEYS[1], "identity", "epoch", "floor", "nothing")
 if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
 if tonumber(own[2] or 0) > tonumber(ARGV[2]) then return redis.error_reply("EPOCH " .. own[2] .. " is in force") end
 
 local function answer(register, kind, ballot, value, promise)
   local fields = redis.call("HMGET", register, "promised", "accepted", "value")
-  local state = {promised = fields[1] or "0:0", accepted = fields[2] or "0:0", value = fields[3]}
-  if kind == "prepare" then
-    return prepare(register, state, ballot)
-  end
+  local state = {promised = fields[1] or own[3] or "0:0", accepted = fields[2] or "0:0", value = fields[3] or own[4]}
+  if kind == "read" then return {"state", state.promised, state.accepted, state.value} end
+  if kind == "prepare" then return prepare(register, state, ballot) end
   parts(promise)
   return accept(register, state, ballot, value, promise)
 end

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from gryadka.acceptors import Request
 from gryadka.errors import AcceptorError
-from gryadka.protocol.acceptor import Accept, Prepare, Reply, State, accept, prepare
+from gryadka.protocol.acceptor import Accept, Message, Prepare, Read, Reply, State, accept, prepare
 from gryadka.protocol.configuration import Configuration
 
 PrepareRule = Callable[[State, Prepare], tuple[State, Reply]]
@@ -17,7 +17,8 @@ AcceptRule = Callable[[State, Accept], tuple[State, Reply]]
 
 
 class MemoryAcceptor:
-    """Answers by the rules given. `states` maps each key to its register's state; it may be read freely.
+    """Answers by the rules given. `states` maps each key to its register's state; it may be read freely. A
+    register that is not there is in the state `absent`.
 
     Set `up` to False and it answers nothing, as a dead server would; its registers survive.
     """
@@ -25,6 +26,7 @@ class MemoryAcceptor:
     def __init__(self, name: str, *, prepare: PrepareRule = prepare, accept: AcceptRule = accept) -> None:
         self.name = name
         self.states: dict[str, State] = {}
+        self.absent = State()
         self.up = True
         self._prepare = prepare
         self._accept = accept
@@ -35,19 +37,17 @@ class MemoryAcceptor:
             raise AcceptorError(self.name, "is down")
         return [self.answer(key, message) for key, message in requests]
 
-    def answer(self, key: str, message: Prepare | Accept) -> Reply:
+    def answer(self, key: str, message: Message | Read) -> Reply:
         """Apply one message to the register of `key`, store its new state, and return the reply."""
-        state = self.states.get(key, State())
+        state = self.states.get(key, self.absent)
+        if isinstance(message, Read):
+            return state
         if isinstance(message, Prepare):
             state, reply = self._prepare(state, message)
         else:
             state, reply = self._accept(state, message)
         self.states[key] = state
         return reply
-
-    async def read(self, key: str) -> State:
-        """Return the register's state."""
-        return self.states.get(key, State())
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""

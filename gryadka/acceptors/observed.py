@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gryadka.acceptors import Acceptor, Request
 from gryadka.errors import AcceptorError
-from gryadka.protocol.acceptor import Reply, State
+from gryadka.protocol.acceptor import Reply
 from gryadka.trace import Event, Observe, state_after
 
 
@@ -27,10 +27,6 @@ class Observed:
             if state := state_after(message, reply):
                 self._observe(Event("state", at_s, self.name, key=key, message=message, state=state))
         return replies
-
-    async def read(self, key: str) -> State:
-        """Return the register's state."""
-        return await self._acceptor.read(key)
 
     async def close(self) -> None:
         """Close the acceptor."""

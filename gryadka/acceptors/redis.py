@@ -23,7 +23,7 @@ from gryadka.acceptors import Request
 from gryadka.acceptors.advice import explain
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError
-from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Promise, Reply, State
+from gryadka.protocol.acceptor import Accepted, Ballot, Conflict, Promise, Reply, State
 
 RECONNECT_PAUSE_S = 0.05
 
@@ -61,17 +61,10 @@ class RedisAcceptor:
         keys = [f"{self.namespace}:acceptor"] + [f"{self.namespace}:register:{key}" for key, _ in requests]
         arguments: list[str] = []
         for _, message in requests:
-            rest = (message.value, str(message.promise)) if isinstance(message, Accept) else ("", "")
-            arguments += type(message).__name__.lower(), str(message.ballot), *rest
+            arguments += [type(message).__name__.lower(), *map(str, message), "", "", ""][:4]
         wire = await self._connected()
         answers = await wire.call("EVALSHA", self._sha, len(keys), *keys, *self._introduction, *arguments)
         return [self._reply(answer) for answer in answers]
-
-    async def read(self, key: str) -> State:
-        """Return the register's state as the server has it. Raises `AcceptorError`."""
-        words = "HMGET", f"{self.namespace}:register:{key}", "promised", "accepted", "value"
-        promised, accepted, value = await (await self._connected()).call(*words)
-        return State(_ballot(promised or b"0:0"), _ballot(accepted or b"0:0"), value and value.decode())
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -97,13 +90,16 @@ class RedisAcceptor:
     def _reply(self, answer: list[Any]) -> Reply | AcceptorError:
         match answer:
             case [b"promise", accepted, value]:
-                return Promise(_ballot(accepted), value and value.decode())
+                return Promise(to_ballot(accepted), value and value.decode())
             case [b"accepted"]:
                 return Accepted()
             case [b"conflict", promised]:
-                return Conflict(_ballot(promised))
+                return Conflict(to_ballot(promised))
+            case [b"state", promised, accepted, value]:
+                return State(to_ballot(promised), to_ballot(accepted), value and value.decode())
         return explain(self.name, answer[-1].decode())
 
 
-def _ballot(text: bytes) -> Ballot:
+def to_ballot(text: bytes) -> Ballot:
+    """Read a ballot as servers store it: "counter:proposer"."""
     return Ballot(*map(int, text.split(b":")))

@@ -29,7 +29,7 @@ from typing import Any, Protocol, Self
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from gryadka.acceptors import Acceptor
+from gryadka.acceptors import Acceptor, state_of
 from gryadka.acceptors.identity import Connect, Introduction, from_url, introduced, proposer_on
 from gryadka.errors import ConfigurationError
 from gryadka.proposer import Proposer
@@ -284,7 +284,7 @@ class LocalCluster:
                 if error:
                     raise error
             for acceptor in self.acceptors().values():
-                await acceptor.read("")
+                await state_of(acceptor, "")
         except BaseException:
             await self.stop()
             raise

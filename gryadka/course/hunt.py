@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from string import ascii_uppercase
 
+from gryadka.acceptors import state_of
 from gryadka.acceptors.redis import script
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.checking.explain import events, explain, why
@@ -105,7 +106,7 @@ async def play(cluster: LocalCluster, lua: str, events: Sequence[Event]) -> Find
             if isinstance(reply, Exception):
                 raise reply
             asked, as_told = asked + 1, as_told + (reply == event.reply)
-            event = replace(event, reply=reply, state=await servers[event.node].read(key))
+            event = replace(event, reply=reply, state=await state_of(servers[event.node], key))
         happened.append(replace(event, key=key))
     for acceptor in acceptors.values():
         await acceptor.close()

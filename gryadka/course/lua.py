@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from itertools import count
 
-from gryadka.acceptors import Acceptor
+from gryadka.acceptors import Acceptor, state_of
 from gryadka.acceptors.redis import RedisAcceptor, script
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.acceptors.wire import Wire
@@ -87,7 +87,7 @@ async def run_accept(cluster: LocalCluster, lua: str, cases: Sequence[Case]) -> 
     ours, theirs = cluster.acceptors()[name], cluster.acceptors(lua=script(accept=lua))[name]
     try:
         await ours.send([(key, _leading_to(state)) for key, (state, _) in zip(keys, cases, strict=True)])
-        assert await asyncio.gather(*map(ours.read, keys)) == [state for state, _ in cases]
+        assert await asyncio.gather(*(state_of(ours, key) for key in keys)) == [state for state, _ in cases]
         try:
             answers = await theirs.send([(key, message) for key, (_, message) in zip(keys, cases, strict=True)])
         except AcceptorError as error:
@@ -96,7 +96,7 @@ async def run_accept(cluster: LocalCluster, lua: str, cases: Sequence[Case]) -> 
                 raise AssertionError(f"the script does not end: a loop without end? {stopped}") from error
             raise AssertionError(f"the server could not run the script: {error.reason}") from error
         replies = [_checked(answer) for answer in answers]
-        states = await asyncio.gather(*map(ours.read, keys))
+        states = await asyncio.gather(*(state_of(ours, key) for key in keys))
     finally:
         await ours.close()
         await theirs.close()

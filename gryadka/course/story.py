@@ -61,7 +61,7 @@ def tell(events: Iterable[Event]) -> Iterator[str]:
 
 def _acceptor(event: Event, states: dict[tuple[str, str | None], State]) -> str:
     before = states.get((event.node, event.key), State())
-    if event.message is None or event.reply is None or event.state is None:
+    if not event.message or event.reply is None or event.state is None:
         return f"{event.node} changes"
     states[event.node, event.key] = event.state
     words, sound = f"{event.node} {said(event.message, event.reply)}", sound_answers(before, event.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from gryadka.acceptors import Acceptor
+from gryadka.acceptors import Acceptor, state_of
 from gryadka.errors import GryadkaError
 from gryadka.proposer import Proposer
 
@@ -42,7 +42,7 @@ class Health:
 
 async def _fault(acceptor: Acceptor) -> str | None:
     try:
-        await acceptor.read("")
+        await state_of(acceptor, "")
     except GryadkaError as error:
         return str(error)
     return None

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+from gryadka.acceptors import state_of
 from gryadka.acceptors.identity import Connect
-from gryadka.acceptors.redis import RedisAcceptor
+from gryadka.acceptors.redis import RedisAcceptor, to_ballot
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
 from gryadka.proposer import Proposer
@@ -114,7 +115,7 @@ class Records:
 
     async def _read(self, key: str) -> list[State]:
         self._moved += len(self._sources)
-        return await asyncio.gather(*(self._acceptors[name].read(key) for name in self._sources))
+        return await asyncio.gather(*(state_of(self._acceptors[name], key) for name in self._sources))
 
     async def _identity(self, proposer: Proposer, key: str) -> None:
         # The identity may be chosen twice without harm.
@@ -162,13 +163,12 @@ async def listed(name: str, connect: Connect, namespace: str) -> AsyncIterator[s
 
 async def registers(name: str, connect: Connect, namespace: str) -> AsyncIterator[tuple[str, State]]:
     """Yield each register that one server holds, by key. Raises `AcceptorError`."""
-    acceptor = RedisAcceptor(name, connect, _unasked, namespace)
+    keys = sorted({key async for key in listed(name, connect, namespace)})
+    wire = await Wire.over(name, connect(), 5.0)
     try:
-        for key in sorted({key async for key in listed(name, connect, namespace)}):
-            yield key, await acceptor.read(key)
+        for key in keys:
+            fields = "promised", "accepted", "value"
+            promised, accepted, value = await wire.call("HMGET", f"{namespace}:register:{key}", *fields)
+            yield key, State(to_ballot(promised or b"0:0"), to_ballot(accepted or b"0:0"), value and value.decode())
     finally:
-        await acceptor.close()
-
-
-async def _unasked(name: str) -> tuple[str, int]:
-    return "", 0  # to read a register, nobody has to be introduced
+        await wire.close()

@@ -62,6 +62,13 @@ class Accept(NamedTuple):
     promise: Ballot
 
 
+class Read(NamedTuple):
+    """Asks: show me your state. It promises nothing and stores nothing; every acceptor answers it with its `State`.
+
+    Source of quorum reads: Charapko, Ailijani, Demirbas, "Linearizable Quorum Reads in Paxos" (2019).
+    """
+
+
 class Promise(NamedTuple):
     """Yes to a prepare: what was accepted last (`ZERO` and `None` if nothing was)."""
 
@@ -83,7 +90,7 @@ class Conflict(NamedTuple):
 
 
 Message = Prepare | Accept
-Reply = Promise | Accepted | Conflict
+Reply = Promise | Accepted | Conflict | State
 
 # (message, how its ballot compares with the promised one) -> the answer. A yes stores, a no does not.
 #

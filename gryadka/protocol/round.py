@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
-from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Message, Prepare, Promise, Reply
+from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Message, Prepare, Promise, Read, Reply, State
 from gryadka.protocol.configuration import Configuration, Quorum
 
 
@@ -45,8 +45,8 @@ class Round:
     def __init__(self, configuration: Configuration, ballot: Ballot) -> None:
         self.configuration = configuration
         self.ballot = ballot
-        self.message: Message = Prepare(ballot)
-        self.granted: dict[str, Promise | Accepted] = {}
+        self.message: Message | Read = Prepare(ballot)
+        self.granted: dict[str, Promise | Accepted | State] = {}
         self.refused: dict[str, Conflict | Exception] = {}
 
     @property
@@ -61,7 +61,7 @@ class Round:
             return Status.REACHED
         return Status.MISSED if self.quorum.lost_without(self.refused) else Status.WAITING
 
-    def receive(self, acceptor: str, message: Message, reply: Reply | Exception) -> None:
+    def receive(self, acceptor: str, message: Message | Read, reply: Reply | Exception) -> None:
         """Take in what `acceptor` said to `message`. Late replies, and second ones, change nothing."""
         if message != self.message or acceptor in self.granted or acceptor in self.refused:
             return

@@ -7,6 +7,9 @@ descends from to the counter of that proposer's latest ballot in the line, so th
 got no clear answer can tell whether the present value descends from it:
 
     {"value": "hello", "lineage": {"17": 4, "23": 6}}
+
+A lineage may begin with "0": once a register was forgotten (gryadka/operations/deletion.py), a new value of it
+cannot name what it replaced, only a ballot that all of that was below.
 """
 
 from __future__ import annotations
@@ -59,7 +62,7 @@ def unpack(stored: str | None) -> tuple[str, dict[str, int]]:
 
 def reaches_below(lineage: Mapping[str, int], ballot: Ballot) -> bool:
     """Say whether every ancestor above `ballot` is sure to be covered: none was left out, or only older ones."""
-    return len(lineage) < LINEAGE or min(lineage.values()) < ballot.counter
+    return ("0" not in lineage and len(lineage) < LINEAGE) or min(lineage.values()) < ballot.counter
 
 
 def _check_keys(value: Value) -> None:

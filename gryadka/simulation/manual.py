@@ -35,7 +35,7 @@ from gryadka.checking.history import History, Recorder
 from gryadka.checking.linearizability import Verdict
 from gryadka.errors import ConfigurationError
 from gryadka.proposer import Proposer
-from gryadka.protocol.acceptor import Message, accept, prepare
+from gryadka.protocol.acceptor import Message, Read, accept, prepare
 from gryadka.protocol.configuration import Configuration
 from gryadka.simulation import plan
 from gryadka.simulation.clients import Client, Seat, judge
@@ -109,7 +109,7 @@ class Waiting:
     number: int
     proposer: str
     acceptor: str
-    message: Message
+    message: Message | Read
     back: bool
 
 

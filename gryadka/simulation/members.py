@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from gryadka.acceptors import Acceptor
+from gryadka.acceptors import Acceptor, state_of
 from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
 from gryadka.operations.plan import Adopt, Copy, Past, Rescan, make_plan, members
 from gryadka.proposer import Proposer
@@ -100,7 +100,14 @@ class Coordinator:
         await proposer.close()
 
     async def _read(self, current: Configuration, links: Mapping[str, Member], key: str) -> list[State]:
-        return [await links[name].read(key) for name in current.prepare.members[-current.prepare.size :]]
+        return [await self._state(links[name], key) for name in current.prepare.members[-current.prepare.size :]]
+
+    async def _state(self, member: Member, key: str) -> State:
+        while True:
+            try:
+                return await state_of(member, key)
+            except AcceptorError:
+                await asyncio.sleep(PAUSE_S)
 
     async def _write(self, newcomer: Member, key: str, latest: State) -> bool:
         assert latest.value is not None

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from gryadka.acceptors import Request
 from gryadka.acceptors.memory import MemoryAcceptor
 from gryadka.errors import AcceptorError
-from gryadka.protocol.acceptor import Reply, State
+from gryadka.protocol.acceptor import Reply
 from gryadka.protocol.configuration import Configuration
 from gryadka.simulation.plan import Fate, Fates
 from gryadka.trace import Event, Observe
@@ -56,10 +56,6 @@ class Link:
             return await answer
         finally:
             timer.cancel()
-
-    async def read(self, key: str) -> State:
-        """Return the register's state: simulated acceptors may be looked into at any time."""
-        return await self._network.acceptors[self.acceptor].read(key)
 
     async def close(self) -> None:
         """Do nothing: what was sent stays under way."""
@@ -187,7 +183,7 @@ class Network:
                 reply = acceptor.answer(key, message)
                 replies.append(reply)
                 if self._observe:
-                    at_s, node, state = self.loop.time(), packet.link.node, acceptor.states[key]
+                    at_s, node, state = self.loop.time(), packet.link.node, acceptor.states.get(key, acceptor.absent)
                     parts = {"peer": node, "key": key, "message": message, "reply": reply, "state": state}
                     self._observe(Event("state", at_s, name, **parts))  # type: ignore[arg-type]
             self.carry(packet._replace(replies=replies))

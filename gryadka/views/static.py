@@ -124,12 +124,12 @@ class _Sketch:
             self.lines.append(f"{_name(node)}: the change {remark}")
             self.shapes.append(label(self.columns[node] + 10, self.y + 6, self._fitted(remark)))
             self.y += _ROW
-        elif event.kind == "sent" and event.message is not None:
+        elif event.kind == "sent" and event.message:
             lost = (node, peer, event.message) in self.failed
             said = _message(event.message)
             self.lines.append(f"{_name(node)} to {peer}: {said}" + (" (no answer)" if lost else ""))
             self._draw_arrow(self.columns[node], self.columns[peer], said, lost=lost)
-        elif event.kind == "delivered" and event.reply is not None:
+        elif event.kind == "delivered" and event.message and event.reply is not None:
             said = _reply(event.reply)
             self.lines.append(f"{peer} answers {_name(node)}: {said}")
             self._draw_arrow(self.columns[peer], self.columns[node], said, dashed=True)

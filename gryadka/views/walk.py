@@ -143,7 +143,7 @@ class Walk:
                 self.states[event.node] = State()
             self.said = f"{event.node} {wording.FAULTS[event.kind]}" + (f", {event.note}" if event.note else "")
             return True
-        if event.kind != "state" or event.state is None or event.message is None:
+        if event.kind != "state" or event.state is None or not event.message:
             return False
         if self.key is None:
             self.key = event.key

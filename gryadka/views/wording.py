@@ -14,6 +14,7 @@ from gryadka.protocol.acceptor import (
     Message,
     Prepare,
     Promise,
+    Read,
     Reply,
     State,
 )
@@ -45,8 +46,10 @@ def state(state: State | None) -> str:
     return f"promised {ballot(state.promised)}, {accepted}, value {value(state.value)}"
 
 
-def message(message: Message) -> str:
+def message(message: Message | Read) -> str:
     """Name a message: "prepare 1:7", "accept 1:7 "hello"". An accept's promise is named if it is another ballot."""
+    if isinstance(message, Read):
+        return "read"
     if isinstance(message, Prepare):
         return f"prepare {ballot(message.ballot)}"
     promise = "" if message.promise == message.ballot else f", promise {ballot(message.promise)}"
