@@ -63,7 +63,7 @@ def _in_words(row: dict[str, Any]) -> str:
     words = [
         f"proposer {row['id']}",
         "no epoch yet" if row["epoch"] is None else f"epoch {row['epoch']}",
-        f"prepare {sizes['prepare']} and accept {sizes['accept']} of {', '.join(row['acceptors'])}",
+        f"prepare {sizes['prepare']} and accept {sizes['accept']} of {', '.join(sorted(row['acceptors']))}",
         f"{row['under_way']} under way",
     ]
     if row["in_force"] and row["epoch"] is not None and row["in_force"]["epoch"] > row["epoch"]:

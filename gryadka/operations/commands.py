@@ -24,7 +24,9 @@ from gryadka.operations.records import registers
 from gryadka.operations.rescan import rescan as again
 from gryadka.options import AsJson, Cluster, Namespace, Timeout, Yes, grouped
 
-Name = Annotated[str, typer.Argument(help="An acceptor's name: host and port, as `acceptors ls` prints it.")]
+Name = Annotated[
+    str, typer.Argument(help="An acceptor's name, host and port, as `acceptors ls` prints it; or its URL.")
+]
 NewUrl = Annotated[str, typer.Argument(metavar="URL", help="A running, empty server.")]
 Instead = Annotated[bool, typer.Option(help="Give up another change that is under way, and do this one in its place.")]
 Rescan = Annotated[bool, typer.Option(help="Choose old records again, in place of copying them to a newcomer.")]
@@ -53,7 +55,11 @@ def add_to(app: typer.Typer) -> None:
 @grouped
 def show(cluster: Cluster, as_json: AsJson = False) -> None:
     """Show who is a member, and whether a change of members is under way."""
-    found = asyncio.run(standing(_connections(cluster.named), namespace=cluster.namespace))
+    connections = _connections(cluster.named)
+    found = asyncio.run(standing(connections, namespace=cluster.namespace))
+    if others := set(found.roster.addresses.values()) - set(connections):  # members that nobody named
+        more = {address: connections[address] for address in others}
+        found = asyncio.run(standing(connections | more, namespace=cluster.namespace))
     rows = _rows(found)
     if as_json:
         underway = found.underway and {"done": found.underway.done, "steps": _steps(found)}
@@ -108,6 +114,7 @@ def replace(name: Name, url: NewUrl, cluster: Cluster, how: How) -> None:
 
 
 def _without(now: Sequence[str], name: str) -> list[str]:
+    name = _name(name) if "://" in name else name
     if name not in now:
         raise ConfigurationError(f"{name} is no member; the members are {', '.join(now)}")
     return [other for other in now if other != name]
