@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from gryadka.checking.history import Outcome
 from gryadka.checking.linearizability import Ok, Violation
 from gryadka.errors import ConfigurationError
 from gryadka.protocol.acceptor import Accept, Accepted, Conflict, Prepare, Promise, Reply, State
@@ -98,6 +99,43 @@ def test_an_acceptor_that_is_down_hears_nothing_and_one_that_forgot_has_nothing(
     assert hand._network.acceptors["B"].states == {}
     assert "crash A" in hand.possible()
     assert "restart A" not in hand.possible()
+
+
+def test_what_a_dead_proposer_sent_still_arrives_and_its_change_stays_unknown(hand: ManualCluster) -> None:
+    for act in ["append P1", "deliver 1", "deliver 2", "deliver 4", "deliver 5", "crash P1"]:
+        hand.do(act)
+    assert [type(waiting.message) for waiting in hand.waiting] == [Prepare, Accept, Accept, Accept]
+    hand.do("restart P1")
+    deliver_all(hand)
+    assert [event.kind for event in hand.events].count("change-ended") == 0  # the dead tell nothing
+    assert [operation.outcome for operation in hand.history] == [Outcome.UNKNOWN]
+    hand.do("read P1")
+    deliver_all(hand)
+    assert hand.history[1].result == "a1;"  # and yet it was chosen
+    assert isinstance(hand.verdict, Ok)
+
+
+def test_a_new_proposer_has_a_new_id_and_the_old_ways(hand: ManualCluster) -> None:
+    hand.do("append P1")
+    deliver_all(hand)
+    for act in ["crash P1", "restart P1", "crash P1", "restart P1", "append P1"]:
+        hand.do(act)
+    ballots = [waiting.message.ballot for waiting in hand.waiting]
+    assert {ballot.proposer for ballot in ballots} == {4}  # 2 has the other place, 3 came and went
+    assert (hand.node("P1"), hand.node("P2")) == ("proposer-4", "proposer-2")
+    deliver_all(hand)
+    assert outcomes(hand) == ["applied", "applied"]
+
+
+def test_an_acceptor_that_stands_still_takes_nothing_and_answers_nothing(hand: ManualCluster) -> None:
+    for act in ["append P1", "deliver 1", "pause A", "pause B"]:
+        hand.do(act)
+    assert [act for act in hand.possible() if act.startswith("deliver")] == ["deliver 3", "deliver 4"]
+    with pytest.raises(ValueError, match="cannot be done now"):
+        hand.do("deliver 2")
+    hand.do("resume B")
+    hand.do("deliver 2")
+    assert [event.node for event in hand.events if event.kind == "state"] == ["A", "B"]
 
 
 def test_amnesia_loses_an_acknowledged_change_and_the_verdict_says_so(hand: ManualCluster) -> None:

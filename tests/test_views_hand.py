@@ -28,6 +28,10 @@ def on(frame: Frame, thing: str) -> list[Choice]:
     return [choice for choice in frame.choices if choice.on == thing]
 
 
+def deliver(*numbers: int) -> list[str]:
+    return [f"deliver {number}" for number in numbers]
+
+
 def test_each_act_is_a_frame() -> None:
     run = view("append P1", "deliver 1")
     assert [run[number].announced for number in range(len(run))] == [
@@ -68,6 +72,59 @@ def test_the_messages_of_the_picture_are_those_of_the_cluster() -> None:
 def test_a_refusal_says_why() -> None:
     run = view("append P1", "append P2", "deliver 4", "deliver 1")
     assert last(run).announced == "A says no to prepare 1:1: it has promised 1:2, and 1:1 is not higher."  # type: ignore[arg-type]
+
+
+def test_why_a_proposer_takes_a_value_is_told_and_stands_in_its_box() -> None:
+    run = view("append P1", *deliver(1, 2, 4, 5, 6, 7))  # A and B have accepted a1
+    run.act("append P2", len(run) - 1)
+    asks = re.compile(r'"a1;b1;".* next: by the rule it goes on from "a1;" at 1:1, the highest that A and B told of\.$')
+    for _ in range(30):
+        if asks.search(last(run).announced):
+            break
+        run.act(acts(last(run))[0], len(run) - 1)
+    assert asks.search(last(run).announced)
+    assert texts(keyed(last(run))["node proposer-2"])[1:3] == [
+        'asks to accept "a1;b1;" at 3:2',
+        'from "a1;" at 1:1, the highest of A and B',
+    ]
+
+
+def test_why_a_proposer_need_not_prepare_is_told() -> None:
+    run = view("append P1", *deliver(1, 2, 4, 5, 6, 7, 9, 10))
+    run.act("append P1", len(run) - 1)
+    assert last(run).announced.endswith("this ballot was promised with its last accept, so it need not prepare.")
+
+
+def test_an_acceptor_that_stands_still_is_given_nothing_until_it_goes_on() -> None:
+    run = view("append P1", "pause A")
+    assert last(run).announced == "A stands still."
+    assert on(last(run), "packet 1") == []  # a click on it would do the next best thing, and lose it
+    assert {"lose 1", "duplicate 1", "resume A", "deliver 2"} <= set(acts(last(run)))
+    assert not {"deliver 1", "pause A", "crash A"} & set(acts(last(run)))
+    assert "A (stands still)" in texts(keyed(last(run))["node A"])
+    run.act("resume A", 2)
+    assert last(run).announced == "A goes on."
+    run.act("deliver 1", 3)
+    assert last(run).announced == "A promises 1:1, and tells that it has accepted nothing."
+
+
+def test_a_proposer_that_crashed_is_followed_by_a_new_one_in_its_place() -> None:
+    run = view("cut P1 C", "append P1", "deliver 1", "crash P1")
+    where = keyed(last(run))["node proposer-1"].get("transform")
+    assert texts(keyed(last(run))["node proposer-1"])[0] == "proposer 1: gone"
+    assert "restart P1" in acts(last(run)) and "append P1" not in acts(last(run))
+    run.act("restart P1", 4)
+    assert last(run).announced == (
+        "Proposer 3 is back, in place of proposer-1. "
+        "The way from proposer 3 to C is cut. The way from C to proposer 3 is cut."
+    )
+    assert keyed(last(run))["node proposer-3"].get("transform") == where
+    assert "node proposer-1" not in keyed(last(run))
+    assert len([key for key in keyed(last(run)) if key.startswith("cut")]) == 2
+    run.act("heal P1 C", 5)
+    assert not [key for key in keyed(last(run)) if key.startswith("cut")]
+    assert run.act("append P1", 6) == (7, 7)
+    assert "Proposer 3 asks A, B and C to promise 1:3" in last(run).announced
 
 
 def test_going_back_and_doing_something_else_begins_a_branch_and_keeps_the_other() -> None:
@@ -149,7 +206,8 @@ def test_the_story_of_a_promise_can_be_followed_by_ear() -> None:
         "B promises 1:2, and tells that it has accepted nothing.",
         "Proposer 1 hears from A: promise (none).",
         "Proposer 1 hears from B: promise (none); that makes a quorum: A and B. "
-        'Proposer 1 asks A, B and C to accept "a1;" at 1:1, and to promise 2:1 next.',
+        'Proposer 1 asks A, B and C to accept "a1;" at 1:1, and to promise 2:1 next: '
+        "by the rule it begins with nothing, for A and B had accepted nothing.",
         "A says no to accept 1:1: it has promised 1:2, and 1:1 is lower.",
         "B says no to accept 1:1: it has promised 1:2, and 1:1 is lower.",
     ]

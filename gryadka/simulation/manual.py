@@ -14,6 +14,8 @@ be done again from the start, up to any point: nothing here depends on chance.
 | append P1 (or add, cas: the register's kind) | proposer 1 begins a change; `read P1` begins a read |
 | deliver 3, lose 3, duplicate 3 | what becomes of message 3: messages are counted from 1 as they leave |
 | crash A, restart A, forget A | acceptor A goes down; comes back with what it had, or without |
+| pause A, resume A | acceptor A stands still: nothing can be delivered to it until it goes on |
+| crash P1, restart P1 | proposer 1 dies, with all that it had in mind; a new one, with a new id, takes its place |
 | cut P1 A, heal P1 A | the ways between two places, in both directions |
 | wait | one second passes: answers are waited for `ANSWER_S`, changes may take `TIMEOUT_S` |
 
@@ -93,6 +95,9 @@ class _HandNetwork(Network):
         else:
             self._come_back(packet)
 
+    def is_held(self, packet: _Packet) -> bool:
+        return packet.replies is None and packet.link.acceptor in self._held
+
     def lose(self, number: int) -> None:
         self._drop(self.waiting.pop(number), "lost")
 
@@ -134,8 +139,10 @@ class ManualCluster:
         self.names = [chr(ord("A") + number) for number in range(self.setting.acceptors)]
         acceptors = {name: MemoryAcceptor(name, prepare=prepare, accept=accept) for name in self.names}
         self._network = _HandNetwork(self.loop, acceptors, lambda *_: (), observe=self.events.append)
-        configuration = Configuration.majority(self.names)
-        self._seats = {host: self._seat(host, configuration) for host in self.hosts}
+        self._configuration = Configuration.majority(self.names)
+        self._ids = count(1)
+        self._nodes: dict[str, str] = {}
+        self._seats = {host: self._seat(host) for host in self.hosts}
         self._recorder = Recorder(self.loop.time)
         self._models = {KEY: self.setting.kind}
         self._clients = {host: Client(self._models, self._seats, self._recorder) for host in self.hosts}
@@ -149,11 +156,18 @@ class ManualCluster:
 
     def possible(self) -> list[str]:
         """Return every act that can be done now."""
-        change = KINDS[self.setting.kind]
-        acts = [f"{verb} {number}" for number in self._network.waiting for verb in ("deliver", "lose", "duplicate")]
-        acts += [f"{verb} {host}" for host in self.hosts for verb in (change, "read")]
+        change, network = KINDS[self.setting.kind], self._network
+        acts = [f"deliver {number}" for number, packet in network.waiting.items() if not network.is_held(packet)]
+        acts += [f"{verb} {number}" for number in network.waiting for verb in ("lose", "duplicate")]
+        for host, seat in self._seats.items():
+            acts += [f"restart {host}"] if seat.dead else [f"{change} {host}", f"read {host}", f"crash {host}"]
         for name in self.names:
-            acts += [f"restart {name}", f"forget {name}"] if name in self._network._down else [f"crash {name}"]
+            if name in network._held:
+                acts.append(f"resume {name}")
+            elif name in network._down:
+                acts += [f"restart {name}", f"forget {name}"]
+            else:
+                acts += [f"crash {name}", f"pause {name}"]
         for host in self.hosts:
             for name in self.names:
                 acts.append(f"heal {host} {name}" if f"{host} {name}" in self._cuts else f"cut {host} {name}")
@@ -190,6 +204,11 @@ class ManualCluster:
         network, place = self._network, rest[0] if rest else ""
         if verb in ("deliver", "lose", "duplicate"):
             getattr(network, verb)(int(place))
+        elif place in self._seats and verb in ("crash", "restart"):
+            getattr(self, f"_{verb}_proposer")(place)
+        elif verb in ("pause", "resume"):
+            getattr(network, verb)(place)
+            self._tell("paused" if verb == "pause" else "resumed", place)
         elif verb == "crash":
             network.crash(place)
             self._tell("crashed", place)
@@ -211,6 +230,21 @@ class ManualCluster:
         step = plan.Step(len(self._tasks) + 1, host, KEY, f, arguments, 0.0)
         self._tasks.append(self.loop.create_task(self._clients[host].work([step])))
 
+    def _crash_proposer(self, host: str) -> None:
+        seat = self._seats[host]
+        seat.dead = True
+        seat.proposer.observe = None  # the dead tell nothing; what they sent is still on its way
+        self._tell("crashed", self.node(host))
+        self.loop.create_task(seat.proposer.close())
+
+    def _restart_proposer(self, host: str) -> None:
+        before = self.node(host)
+        self._seats[host] = self._seat(host)
+        self._tell("restarted", self.node(host), note=f"in place of {before}")
+        for way in self._cuts:
+            if way.startswith(f"{host} "):
+                self._tell_cut("partitioned", *way.split())
+
     def _cut(self, verb: str, host: str, name: str) -> None:
         way = f"{host} {name}"
         if verb == "cut":
@@ -218,9 +252,12 @@ class ManualCluster:
             self._network.cut(self._cuts[way])
         else:
             self._network.heal(self._cuts.pop(way))
+        self._tell_cut("partitioned" if verb == "cut" else "healed", host, name)
+
+    def _tell_cut(self, kind: str, host: str, name: str) -> None:
         node = self.node(host)
         for source, target in ((node, name), (name, node)):
-            self._tell("partitioned" if verb == "cut" else "healed", source, peer=target)
+            self._tell(kind, source, peer=target)
 
     def _pass(self, time_s: float) -> None:
         self.loop.call_later(time_s, self.loop.stop)
@@ -232,22 +269,22 @@ class ManualCluster:
             if task.done() and task.exception():
                 raise task.exception()  # type: ignore[misc]
 
-    def _seat(self, host: str, configuration: Configuration) -> Seat:
-        number = int(host[1:])
+    def _seat(self, host: str) -> Seat:
+        number = next(self._ids)  # nobody ever gets one for the second time
+        self._nodes[host] = f"proposer-{number}"
         links = self._network.links(host, self.node(host), ANSWER_S)
         rng = plan.stream(0, f"proposer {number}")
         options: dict[str, Any] = {"timeout_s": TIMEOUT_S, "pause_s": (0.0, 0.0), "rng": rng, "id": number}
-        return Seat(Proposer(configuration, links, observe=self.events.append, **options))
+        return Seat(Proposer(self._configuration, links, observe=self.events.append, **options))
 
     def _tell(self, kind: Any, node: str, *, peer: str | None = None, note: str | None = None) -> None:
         self.events.append(Event(kind, self.loop.time(), node, peer=peer, note=note))
 
     # -- looking -----------------------------------------------------------------------------------------
 
-    @staticmethod
-    def node(host: str) -> str:
-        """Return the name in the trace of the proposer at a place: "proposer-1" for P1."""
-        return f"proposer-{host[1:]}"
+    def node(self, host: str) -> str:
+        """Return the name in the trace of the proposer that is at a place, or was there last: "proposer-1" for P1."""
+        return self._nodes[host]
 
     @property
     def waiting(self) -> list[Waiting]:

@@ -27,7 +27,7 @@ _CHARACTER = 7.2
 _ROW = 26
 _MOST_ROWS = 6
 _NARROWEST = 150  # an acceptor's column: "promised nothing" fits
-_PROPOSER, _ACCEPTOR = 70, 92
+_PROPOSER, _ACCEPTOR = 88, 92
 _SAYS = 54
 
 
@@ -216,6 +216,7 @@ def _facts(proposer: Proposer, quorum: int) -> list[str]:
         facts.append(f"asks to {wording.wish(proposer.message)}")
         facts.append(f"yes: {', '.join(proposer.granted) or 'nobody'} ({len(proposer.granted)} of {quorum})")
         facts += [f"no: {', '.join(proposer.refused)}"] if proposer.refused else []
+        facts += [proposer.why] if proposer.why else []
     return facts
 
 
@@ -226,7 +227,10 @@ def _proposer(name: str, proposer: Proposer, scene: Scene, layout: Layout) -> st
     shapes = [box(-width / 2, 0, width, _PROPOSER, look=look, dashed=not proposer.up)]
     facts = _facts(proposer, scene.quorum)
     shapes.append(label(0, 19, shortened(f"{wording.node(name)}: {facts[0]}", room), anchor="middle", bold=True))
-    for number, fact in enumerate(["; ".join(facts[1:2]), "; ".join(facts[2:])]):
+    votes = [fact for fact in facts[2:] if fact != proposer.why]
+    wish = "".join(facts[1:2]).partition(", and to promise")[0]  # the message itself shows that, too
+    lines = [wish, proposer.in_short if proposer.change is not None else "", "; ".join(votes)]
+    for number, fact in enumerate(filter(None, lines)):
         shapes.append(label(0, 38 + 18 * number, shortened(fact, room), anchor="middle"))
     return group(f"node {name}", middle, 2, shapes)
 

@@ -10,6 +10,7 @@ else there begins a new branch; the one that was left is kept, and can be gone b
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gryadka.checking.history import History
 from gryadka.checking.linearizability import Unknown, Verdict, Violation
@@ -23,6 +24,13 @@ from gryadka.views.scene import Packet, Scene
 
 _ROWS = 4
 _KEYS = "abcef"  # d, like w, is the player's own
+_FAULTS = {
+    "crash": "Crash",
+    "pause": "Let it stand still",
+    "resume": "Let it go on",
+    "restart": "Bring back",
+    "forget": "Bring back without its memory",
+}
 
 
 class HandView:
@@ -104,6 +112,7 @@ class HandView:
         self._draw(("A second passes. " if act == "wait" else "") + trouble.strip(), cluster.events[before:])
 
     def _draw(self, told: str, events: list[Event]) -> None:
+        self._seat()
         told = " ".join(filter(None, [told, self._scene.step(events)]))
         verdict = _judged(self.cluster.verdict)
         if any(event.kind == "change-ended" for event in events):
@@ -113,19 +122,27 @@ class HandView:
         frame = draw(self._scene, self._layout, told, title, below=below, choices=self._choices())
         self._frames.append(frame)
 
+    def _seat(self) -> None:
+        # A proposer that was started again has a new name, and its predecessor's place.
+        names = [self.cluster.node(host) for host in self.cluster.hosts]
+        self._scene.seat(names)
+        self._layout = replace(self._layout, proposers=dict(zip(names, self._layout.proposers.values(), strict=True)))
+
     def _choices(self) -> list[Choice]:
         cluster, possible = self.cluster, self.cluster.possible()
         choices = self._messages()
         for number, host in enumerate(cluster.hosts):
             node, verb = cluster.node(host), KINDS[cluster.setting.kind]
             thing, on = wording.node(node), f"node {node}"
-            choices.append(Choice(f"{verb} {host}", "Proposers", thing, f"Begin: {verb}", on, _KEYS[number]))
-            choices.append(Choice(f"read {host}", "Proposers", thing, "Begin: read", on))
-        labels = {"crash": "Crash", "restart": "Bring back", "forget": "Bring back without its memory"}
+            labels = {f"{verb} {host}": f"Begin: {verb}", f"read {host}": "Begin: read", f"crash {host}": "Crash"}
+            labels[f"restart {host}"] = "Start a new one here"
+            for act in [act for act in possible if act in labels]:
+                key = _KEYS[number] if act.startswith(verb) else ""
+                choices.append(Choice(act, "Proposers", thing, labels[act], on, key))
         for act in possible:
             verb, *rest = act.split()
-            if verb in labels:
-                choices.append(Choice(act, "Acceptors", rest[0], labels[verb], f"node {rest[0]}"))
+            if verb in _FAULTS and rest[0] in cluster.names:
+                choices.append(Choice(act, "Acceptors", rest[0], _FAULTS[verb], f"node {rest[0]}"))
         choices.append(Choice("wait", "Time", "the clock", "Let a second pass", key="t"))
         for act in possible:
             verb, *rest = act.split()
@@ -142,17 +159,21 @@ class HandView:
         for packet in self._scene.packets:
             if not packet.lost:
                 places.setdefault(packet.leg, []).append(packet)
-        choices = []
+        choices, possible = [], self.cluster.possible()
         for waiting in self.cluster.waiting:
             leg = waiting.proposer, waiting.acceptor, waiting.message, waiting.back
             packet = places[leg].pop(0)
-            on, thing = f"packet {packet.number}", _named(waiting, packet)
+            thing = _named(waiting, packet)
+            # Where it cannot be delivered, a click must not lose it.
+            on = f"packet {packet.number}" if f"deliver {waiting.number}" in possible else ""
             for verb, label, key in (
                 ("deliver", "Deliver", ""),
                 ("lose", "Lose", "x"),
                 ("duplicate", "Duplicate", "y"),
             ):
-                choices.append(Choice(f"{verb} {waiting.number}", "Messages", thing, label, on, key))
+                act = f"{verb} {waiting.number}"
+                if act in possible:
+                    choices.append(Choice(act, "Messages", thing, label, on, key))
         return choices
 
 

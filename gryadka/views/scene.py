@@ -53,13 +53,20 @@ class Acceptor:
 
 @dataclass(eq=False)
 class Proposer:
-    """`message` is what it asks for at present; `granted` and `refused` are who has said yes and who has not."""
+    """`message` is what it asks for at present; `granted` and `refused` are who has said yes and who has not.
+
+    `promises` are what it was told in its last prepare, by acceptor; `why` says why it proposes what it proposes, and
+    `in_short` says so in a few words.
+    """
 
     up: bool = True
     change: int | None = None
     message: Message | None = None
     granted: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    promises: dict[str, Promise] = field(default_factory=dict)
+    why: str = ""
+    in_short: str = ""
     ended: str = ""
 
 
@@ -103,6 +110,10 @@ class Scene:
         self._let_go()
         return " ".join(sentence[0].upper() + sentence[1:] + "." for sentence in told if sentence)
 
+    def seat(self, proposers: Iterable[str]) -> None:
+        """Have these proposers from now on: those who have taken the place of others are new."""
+        self.proposers = {name: self.proposers.get(name, Proposer()) for name in proposers}
+
     # -- one event ---------------------------------------------------------------------------------------
 
     def _take(self, event: Event, following: Sequence[Event]) -> str:
@@ -112,7 +123,8 @@ class Scene:
         if event.kind == "sent" and event.message:
             asked = [other.peer or "" for other in following if _same_sending(event, other)]
             self._sent(event)
-            return f"{name} asks {listed(asked)} to {wording.wish(event.message)}"
+            why = self.proposers[event.node].why if event.node in self.proposers else ""
+            return f"{name} asks {listed(asked)} to {wording.wish(event.message)}" + (f": {why}" if why else "")
         if event.kind == "state" and event.message and event.node in self.acceptors:
             return self._answered(event, event.message)
         if event.kind == "delivered" and event.message and event.reply is not None:  # `Accepted()` is falsy
@@ -130,7 +142,9 @@ class Scene:
         if not event.message or not event.peer or proposer is None:
             return
         if proposer.message != event.message:
+            proposer.why, proposer.in_short = _why(proposer, event.message)
             proposer.message, proposer.granted, proposer.refused = event.message, [], []
+            proposer.promises = {}
         self.packets.append(Packet(next(self._numbers), event.node, event.peer, event.message))
 
     def _answered(self, event: Event, message: Message) -> str:
@@ -183,6 +197,8 @@ class Scene:
         if who is None or message != who.message or peer in who.granted + who.refused:
             return f"{told}, too late to matter"
         (who.refused if isinstance(reply, Conflict) else who.granted).append(peer)
+        if isinstance(reply, Promise):
+            who.promises[peer] = reply
         if len(who.granted) == self.quorum and not isinstance(reply, Conflict):
             return f"{told}; that makes a quorum: {listed(who.granted)}"
         return told
@@ -234,7 +250,8 @@ class Scene:
             if event.note == FORGOTTEN:
                 node.state = State()
         if isinstance(node, Proposer) and event.kind == "crashed":
-            node.message, node.granted, node.refused = None, [], []
+            node.message, node.granted, node.refused, node.why = None, [], [], ""
+            self.cuts = [cut for cut in self.cuts if event.node not in cut]
         return f"{name} {wording.FAULTS[event.kind]}{note}"
 
     # -- packets -----------------------------------------------------------------------------------------
@@ -272,6 +289,24 @@ def _ended_leg(event: Event) -> _Leg | None:
         ends = (event.peer, event.node) if event.reply is not None else (event.node, event.peer)
         return *ends, message, event.reply is not None
     return None
+
+
+def _why(proposer: Proposer, message: Message) -> tuple[str, str]:
+    # Why a proposer proposes what it proposes, as far as the run tells: what the rule has it go on from.
+    before, promises = proposer.message, proposer.promises
+    if not isinstance(message, Accept):
+        return "", ""
+    if isinstance(before, Prepare) and before.ballot == message.ballot and promises:
+        highest, names = max(promises.values(), key=lambda promise: promise.accepted), listed(list(promises))
+        if highest.accepted == ZERO:
+            nothing = f"{names} had accepted nothing"
+            return f"by the rule it begins with nothing, for {nothing}", nothing
+        value = f"{wording.value(highest.value)} at {wording.ballot(highest.accepted)}"
+        short = f"from {value}, the highest of {names}"
+        return f"by the rule it goes on from {value}, the highest that {names} told of", short
+    if isinstance(before, Accept) and before.promise == message.ballot:
+        return "this ballot was promised with its last accept, so it need not prepare", "it need not prepare"
+    return "", ""
 
 
 def _reply_of(message: Message, after: State) -> Reply:
