@@ -274,6 +274,7 @@ class _Search(Generic[State, Label]):
         self.budget = budget
         self.progress = progress
         self.deadline = None if budget.max_seconds is None else time.monotonic() + budget.max_seconds
+        self.invariants = [(wanted.name, wanted.holds) for wanted in model.invariants]
         self.not_yet_reached = list(model.must_reach)
         self.seen: set[Hashable] = set()
         self.parents = array("q")
@@ -314,7 +315,7 @@ class _Search(Generic[State, Label]):
     def _expand_level(self) -> Verdict[State, Label] | None:
         """The hot loop: everything that is looked up often is a local name."""
         successors, canonical = self.model.successors, self.model.canonical
-        action_properties, seen = self.model.action_properties, self.seen
+        kept, seen = [(wanted.name, wanted.holds) for wanted in self.model.action_properties], self.seen
         generated, check_at = self.generated, self.check_at
         first = len(self.parents) - len(self.level)
         try:
@@ -322,11 +323,11 @@ class _Search(Generic[State, Label]):
                 generated_before = generated
                 for label, after in successors(before):
                     generated += 1
-                    for wanted in action_properties:
-                        if not wanted.holds(before, label, after):
+                    for name, holds in kept:
+                        if not holds(before, label, after):
                             self.generated = generated
                             trace = (*self._trace(number, before), Step(label, after))
-                            return Violation(*self.counts(), wanted.name, "action", trace)
+                            return Violation(*self.counts(), name, "action", trace)
                     key = after if canonical is None else canonical(after)
                     if key not in seen:
                         self.generated = generated
@@ -352,9 +353,9 @@ class _Search(Generic[State, Label]):
         self.parents.append(parent)
         self.turns.append(turn)
         self.next_level.append(state)
-        for wanted in self.model.invariants:
-            if not wanted.holds(state):
-                return Violation(*self.counts(), wanted.name, "invariant", self._trace(number, state))
+        for name, holds in self.invariants:
+            if not holds(state):
+                return Violation(*self.counts(), name, "invariant", self._trace(number, state))
         if self.not_yet_reached:
             self.not_yet_reached = [wanted for wanted in self.not_yet_reached if not wanted.holds(state)]
         if self.goal is not None and self.goal.holds(state):

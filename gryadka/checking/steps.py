@@ -12,10 +12,9 @@ With the cache, a round that ended is followed by one that proposes at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count, permutations, product
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from gryadka.checking.rules import (
     ACKNOWLEDGED,
@@ -63,8 +62,7 @@ class Slot(NamedTuple):
     refusals: tuple[tuple[Message, Conflict], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Answer(NamedTuple):
     """A step of an acceptor: it answers `message`, and is then found in the state `after`.
 
     `crashed` says that `after` is not what the rule said; `back`, that the promise went back.
@@ -79,8 +77,7 @@ class Answer:
     broken: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Move:
+class Move(NamedTuple):
     """A step of a proposer. It uses `replies` of the acceptors at the places `heard`, to what it `asked`."""
 
     kind: Literal["prepare", "propose", "propose at once", "end", "leave", "cannot tell", "count up", "broken"]
@@ -90,7 +87,11 @@ class Move:
     replies: Replies = ()
     outcome: Outcome | None = None
     broken: str = ""
-    back: ClassVar[bool] = False
+
+    @property
+    def back(self) -> bool:
+        """No promise goes back here."""
+        return False
 
 
 Moves = Iterator[tuple[Move, Memory]]
@@ -106,6 +107,7 @@ class Steps:
         self.changes = [[Change(next(numbers), wish) for wish in wishes] for wishes in self.scope.wishes()]
         self._choices = cache(self._find_choices)
         self._unpack = cache(unpack)
+        self._packed = cache(self._find_packed)
 
     # -- acceptors --
 
@@ -199,7 +201,7 @@ class Steps:
         last = next((message for message in reversed(me.sent) if isinstance(message, Accept)), None)
         tried = set()  # other quorums with the same promises lead to the same
         for heard, replies in self._quorums(me.asked, slots, self.rules.prepare_quorum()):
-            promises = tuple(sorted((reply for reply in replies if isinstance(reply, Promise)), key=str))
+            promises = tuple(sorted([reply for reply in replies if isinstance(reply, Promise)], key=_in_order))
             if promises in tried:
                 continue
             tried.add(promises)
@@ -227,21 +229,21 @@ class Steps:
         if attempt is None:
             if not self.rules.may_apply(lineage, me.attempts):
                 outcome = Outcome(self.rules.give_up(me.attempts))
-                yield replace(move, kind="cannot tell", outcome=outcome), self._over(proposer, me, outcome)
+                yield move._replace(kind="cannot tell", outcome=outcome), self._over(proposer, me, outcome)
                 return
             change = self.changes[proposer][len(me.outcomes) - (not me.waiting)]
             before, (history, outcome) = history, self.rules.apply(change, history)
             attempt = Attempt(ballot, outcome, history != before)
         if not self.rules.must_be_chosen(attempt.outcome, attempt.changes, promises):
-            yield replace(move, kind="end", outcome=attempt.outcome), self._over(proposer, me, attempt.outcome)
+            yield move._replace(kind="end", outcome=attempt.outcome), self._over(proposer, me, attempt.outcome)
             return
-        stored = self.rules.pack(history, lineage, ballot)
+        stored = self._packed(history, seen.value, ballot)
         counters = list(self.rules.next_counters(me.counter)) if self.scope.cache else []
         for promise in [Ballot(counter, ballot.proposer) for counter in counters] or [ballot]:
             message = Accept(ballot, stored, promise)
             attempts = (*me.attempts, attempt._replace(ballot=ballot))
             after = me._replace(attempts=attempts, counter=max(me.counter, promise.counter))
-            yield replace(move, message=message), _asking(after, message)
+            yield move._replace(message=message), _asking(after, message)
 
     def _end(self, proposer: int, me: Memory, slots: Sequence[Slot]) -> Moves:
         if me.waiting and isinstance(me.asked, Accept):
@@ -277,10 +279,13 @@ class Steps:
 
     def _quorums(self, asked: Message, slots: Sequence[Slot], needed: int) -> Iterator[tuple[Places, Replies]]:
         # Every set of acceptors that may have been heard and is enough, with what they said.
-        for said in product(*((None, *self._granted(asked, slot)) for slot in slots)):
-            heard = tuple(place for place, reply in enumerate(said) if reply is not None)
-            if self.rules.votes(len(heard)) >= needed:
-                yield heard, tuple(reply for reply in said if reply is not None)
+        granted = [self._granted(asked, slot) for slot in slots]
+        if self.rules.votes(sum(map(bool, granted))) < needed:
+            return
+        for said in product(*((None, *replies) for replies in granted)):
+            if self.rules.votes(len(said) - said.count(None)) >= needed:
+                heard = tuple([place for place, reply in enumerate(said) if reply is not None])
+                yield heard, tuple([reply for reply in said if reply is not None])
 
     def _granted(self, asked: Message | None, slot: Slot) -> list[Reply]:
         if asked is None:
@@ -289,10 +294,17 @@ class Steps:
         counted = [reply for message, reply in slot.answers if self.rules.counts(asked, message)]
         return [reply for reply in counted if isinstance(reply, yes)]
 
+    def _find_packed(self, history: History, seen: str | None, ballot: Ballot) -> str:
+        return self.rules.pack(history, self._unpack(seen)[1], ballot)
+
     def _find_choices(self, promises: tuple[Promise, ...], last: Accept | None) -> list[Promise]:
         # Answers arrive in any order, and a rule may depend on it.
         orders = dict.fromkeys(permutations(promises))
         return list(dict.fromkeys(self.rules.current(order, last) for order in orders))
+
+
+def _in_order(promise: Promise) -> tuple[Ballot, str]:
+    return promise.accepted, promise.value or ""
 
 
 def _asking(me: Memory, message: Message) -> Memory:
