@@ -121,7 +121,7 @@ def _without(now: Sequence[str], name: str) -> list[str]:
 
 
 def _change(wish: Callable[[list[str]], list[str]], cluster: Cluster, how: How, *urls: str) -> None:
-    connections = _connections([*cluster.named, *urls])
+    connections = _connections(list(dict.fromkeys([*cluster.named, *urls])))
     found = asyncio.run(standing(connections, namespace=cluster.namespace))
     now = sorted(_members(found, connections))
     names = list(dict.fromkeys(wish(now)))

@@ -1,0 +1,382 @@
+"""Lesson 12: a learner's lock, judged by whom it was given to, in what order, and for how long.
+
+What may live here: the runs in which it is tried, and the judgement. The clock and both networks, from a client to
+the services and from these to the acceptors, are the simulator's; `Store` and `Proposer` are the real ones. What is
+tried are two functions, `acquire(store, name, me, now_s)` and `release(store, name, token)`; see `capstone`.
+
+What has to hold, whatever is lost or late:
+
+1. No token is given twice, and one that is asked for later is larger.
+2. While one client's lease lasts, and it has not begun to release, nobody else is given the lock.
+3. Who is told no does not have it, and a lock that was released or whose lease is over can be had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gryadka.acceptors.memory import MemoryAcceptor
+from gryadka.checking.limits import TimeUp, time_limit
+from gryadka.course.capstone import FREE, LEASE_S
+from gryadka.course.checking import Unfinished, why
+from gryadka.course.finding import Finding
+from gryadka.errors import NotApplied, OutcomeUnknown
+from gryadka.http.reading import read_once
+from gryadka.http.records import Answer, Condition, Record
+from gryadka.http.store import ANY, KeyValue, Store
+from gryadka.proposer import Proposer
+from gryadka.protocol.configuration import Configuration
+from gryadka.simulation import plan
+from gryadka.simulation.loop import SimulationError, run
+from gryadka.simulation.network import Network
+from gryadka.simulation.scenarios import Weather
+
+Acquire = Callable[[KeyValue, str, str, float], Awaitable[Any]]
+Release = Callable[[KeyValue, str, Any], Awaitable[Any]]
+
+LOCK = "lock"
+SERVICES = 2
+ACCEPTORS = ("A", "B", "C")
+READER = 1_000_000  # the id of the proposer that looks at the lock for the judge
+HTTP_TIMEOUT_S = 0.5
+FAULTS_S = 15.0  # all that breaks has healed by then
+PATIENCE_S = 60.0
+MAX_STEPS = 400_000
+LIMIT_S = 10.0  # of real time, for one run
+SEEDS = range(50)
+NAMES = ("Ann", "Bob", "Cleo")
+
+_WEATHER = Weather(delay_s=(0.001, 0.01), loss=0.05, late=0.05, late_s=(0.05, 0.6), duplicate=0.05)
+_CALM = Weather(delay_s=(0.001, 0.001))
+
+
+class Fault(Exception):
+    """A run that went wrong. The message says how, in a sentence."""
+
+
+@dataclass
+class Lease:
+    """The lock, given to a client. What it asked at `asked_s` it was told at `told_s`."""
+
+    owner: str
+    token: int
+    asked_s: float
+    told_s: float
+    ends_s: float
+
+
+@dataclass
+class Night:
+    """One run: what happened, in words, and to whom the lock was given."""
+
+    kind: str
+    seed: int
+    log: list[tuple[float, str]] = field(default_factory=list)
+    leases: list[Lease] = field(default_factory=list)
+    asked: int = 0
+    troubled: int = 0  # requests that were lost, late or refused
+    fault: str = ""
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Tell the run in words."""
+        return tuple(f"{at_s:.3f} s: {words}" for at_s, words in self.log)
+
+
+KINDS: dict[str, str] = {
+    "by turns": "two clients, one after the other, and nothing breaks",
+    "alone": "one client, whose requests and answers get lost",
+    "crowd": "three clients; requests get lost, services restart, programs sleep and die",
+}
+"""In what a lock is tried, the simplest first."""
+
+
+def judge(acquire: Acquire, release: Release) -> Finding:
+    """Say whether it is a lock with a fence, whatever the network does. Raises `Unfinished`."""
+    for function, parameters in ((acquire, 4), (release, 3)):
+        name = getattr(function, "__name__", repr(function))
+        if not inspect.iscoroutinefunction(function):
+            return Finding(f"{name} has to be a function that begins with `async def`")
+        if len(inspect.signature(function).parameters) != parameters:
+            return Finding(f"{name} has to take {parameters} arguments, as in the skeleton")
+    nights: list[Night] = []
+    for kind in KINDS:
+        failed: list[Night] = []
+        for seed in SEEDS if kind != "by turns" else (0,):
+            try:
+                with time_limit(LIMIT_S):
+                    night = spend(acquire, release, kind, seed)
+            except TimeUp:
+                return Finding(f"a run did not end within {LIMIT_S:g} s: is there a loop that never awaits anything?")
+            (failed if night.fault else nights).append(night)
+            if len(failed) == 5:
+                break
+        if failed:
+            worst = min(failed, key=lambda night: (len(night.log), night.seed))
+            return Finding(worst.fault, steps=worst.steps)
+    given = sum(len(night.leases) for night in nights)
+    asked, troubled = sum(night.asked for night in nights), sum(night.troubled for night in nights)
+    return Finding(
+        covered=f"{len(nights)} seeded runs; the lock was asked for {asked:,} times and given {given:,} times, each "
+        f"time with a larger token; {troubled:,} requests were lost, late or refused"
+    )
+
+
+def spend(acquire: Acquire, release: Release, kind: str, seed: int) -> Night:
+    """Let clients use the lock through a night of faults; the same seed gives the same night."""
+    night = Night(kind, seed)
+    try:
+        run(_World(acquire, release, night).run(), max_steps=MAX_STEPS)
+    except Fault as fault:
+        night.fault = str(fault)
+    except SimulationError as error:
+        night.fault = f"the run could not go on: {error}"
+    return night
+
+
+class _World:
+    """All that takes part in one night."""
+
+    def __init__(self, acquire: Acquire, release: Release, night: Night) -> None:
+        self.acquire, self.release, self.night = acquire, release, night
+        self.members = {name: MemoryAcceptor(name) for name in ACCEPTORS}
+        self.calm = night.kind == "by turns"
+        self.chance = plan.stream(night.seed, night.kind)
+        self.weather = plan.DrawnFates(_WEATHER, plan.stream(night.seed, "acceptors"))
+        self.down: set[int] = set()
+        self.made = 0
+
+    async def run(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.network = Network(self.loop, self.members, self._fate)
+        self.services = [self._service() for _ in range(SERVICES)]
+        self.reader = Store(Proposer(Configuration.majority(ACCEPTORS), self.members, id=READER))
+        if self.night.kind == "by turns":
+            await self._by_turns()
+            return
+        names = NAMES[:1] if self.night.kind == "alone" else NAMES
+        if self.night.kind == "crowd":
+            self.loop.call_later(self.chance.uniform(0.5, 3), self._restart)
+        clients = [self.loop.create_task(self._client(name, plan.stream(self.night.seed, name))) for name in names]
+        done, late = await asyncio.wait(clients, timeout=FAULTS_S + PATIENCE_S, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()  # raises its fault
+        if late:
+            raise Fault(f"somebody still tried to get or release the lock {PATIENCE_S:g} s after all had healed")
+
+    # -- clients ---------------------------------------------------------------------------------------
+
+    async def _by_turns(self) -> None:
+        ann, bob = NAMES[:2]
+        first = await self._must_get(ann, "nobody had the lock")
+        await asyncio.sleep(0.75 * LEASE_S)
+        await self._ask(bob)  # who must not get it yet; see `_given`
+        await self._free(ann, first)
+        second = await self._must_get(bob, f"{ann} had released the lock")
+        self._say(f"{bob}'s program dies")
+        await asyncio.sleep(LEASE_S + 0.5)
+        third = await self._must_get(ann, f"{bob}'s lease was over")
+        self._say(f"{bob}'s program was not dead: it only slept")
+        await self._free(bob, second)
+        await self._ask(bob)
+        await self._free(ann, third)
+        await self._must_get(bob, f"{ann} had released the lock")
+
+    async def _client(self, me: str, chance: random.Random) -> None:
+        alone = self.night.kind == "alone"
+        for _ in range(4 if alone else 3):
+            await asyncio.sleep(chance.uniform(0, 1))
+            while not (lease := await self._must_get(me, "nobody had the lock") if alone else await self._ask(me)):
+                await asyncio.sleep(chance.uniform(0.1, 1))
+            fate = "works" if alone else chance.choice(("works", "works", "sleeps", "dies"))
+            if fate != "works":
+                self._say(f"{me}'s program {fate}")
+            await asyncio.sleep(chance.uniform(*(1.2, 2)) * LEASE_S if fate == "sleeps" else chance.uniform(0.05, 0.5))
+            if fate == "dies":
+                await asyncio.sleep(chance.uniform(0, 2 * LEASE_S))
+                self._say(f"{me} starts again")
+            else:
+                await self._free(me, lease)
+
+    async def _must_get(self, me: str, reason: str) -> Lease:
+        lease = await self._ask(me)
+        if lease is None:
+            raise Fault(f"{reason}, and yet {me} was told None")
+        return lease
+
+    async def _ask(self, me: str) -> Lease | None:
+        now_s = self.loop.time()
+        self._say(f"{me} asks for the lock")
+        self.night.asked += 1
+        token = await self._tried("acquire", self.acquire(_Carrier(self, me), LOCK, me, now_s))
+        stored = await self._stored()
+        if token is None:
+            self._say(f"{me} is told None; the record says {_in_words(stored)}")
+            if stored["owner"] == me and stored["until"] > now_s and not self._has(me, stored["token"]):
+                raise Fault(f"acquire told {me} None, and yet the record says that {me} has the lock")
+            return None
+        if type(token) is not int:
+            raise Fault(f"acquire has to return a whole number or None; it returned {token!r}")
+        self._say(f"{me} gets token {token}")
+        if stored["token"] < token:
+            raise Fault(f"acquire gave {me} token {token}, but the record says {_in_words(stored)}")
+        return self._given(Lease(me, token, now_s, self.loop.time(), now_s + LEASE_S))
+
+    def _given(self, lease: Lease) -> Lease:
+        for other in self.night.leases:
+            if other.token == lease.token:
+                raise Fault(f"token {lease.token} was given twice: to {other.owner}, and to {lease.owner}")
+            if other.told_s < lease.asked_s and other.token > lease.token:
+                raise Fault(f"{lease.owner} got token {lease.token}, after {other.owner} had got {other.token}")
+            if max(other.told_s, lease.told_s) < min(other.ends_s, lease.ends_s):
+                raise Fault(f"{lease.owner} was given the lock while {other.owner} still had it")
+        self.night.leases.append(lease)
+        return lease
+
+    def _has(self, me: str, token: int) -> bool:
+        return any(lease.owner == me and lease.token == token for lease in self.night.leases)
+
+    async def _free(self, me: str, lease: Lease) -> None:
+        self._say(f"{me} releases token {lease.token}")
+        lease.ends_s = min(lease.ends_s, self.loop.time())
+        await self._tried("release", self.release(_Carrier(self, me), LOCK, lease.token))
+        await self._stored()
+
+    async def _tried(self, name: str, work: Awaitable[Any]) -> Any:
+        try:
+            return await work
+        except NotImplementedError as error:
+            raise Unfinished(name) from error
+        except (NotApplied, OutcomeUnknown) as error:
+            raise Fault(f"{name} gave up: it let {type(error).__name__} out") from error
+        except SimulationError:
+            raise
+        except Exception as error:
+            raise Fault(why(error)) from error
+
+    async def _stored(self) -> dict[str, Any]:
+        value: Any = (await self.reader.get(LOCK)).value
+        if value is None:
+            return FREE
+        if not isinstance(value, dict) or not set(FREE) <= set(value) or type(value["token"]) is not int:
+            raise Fault(f"the record has to hold owner, token and until, as the lesson says; it is {value!r}")
+        return value
+
+    # -- services and networks -------------------------------------------------------------------------
+
+    def troubled(self) -> bool:
+        """Whether things break at this time."""
+        return not self.calm and self.loop.time() < FAULTS_S
+
+    def _service(self) -> Store:
+        self.made += 1
+        links = self.network.links(f"P{self.made}", f"proposer-{self.made}", 0.3)
+        rng = plan.stream(self.night.seed, f"proposer {self.made}")
+        return Store(Proposer(Configuration.majority(ACCEPTORS), links, timeout_s=1.0, rng=rng, id=self.made))
+
+    def _restart(self) -> None:
+        number = self.chance.randrange(SERVICES)
+        self._say(f"service {number + 1} is killed")
+        self.down.add(number)
+
+        def back() -> None:
+            self._say(f"service {number + 1} starts again")
+            self.services[number] = self._service()
+            self.down.discard(number)
+            if self.troubled():
+                self.loop.call_later(self.chance.uniform(1, 4), self._restart)
+
+        self.loop.call_later(self.chance.uniform(0.3, 1.5), back)
+
+    def _fate(self, source: str, target: str, number: int) -> plan.Fate:
+        return self.weather(source, target, number) if self.troubled() else (_CALM.delay_s[0],)
+
+    def _say(self, words: str) -> None:
+        self.night.log.append((self.loop.time(), words))
+
+
+class _Carrier:
+    """A client's requests on their way to the services. They, or their answers, may be lost, late or refused."""
+
+    def __init__(self, world: _World, client: str) -> None:
+        self._world, self._client = world, client
+
+    async def get(self, key: str) -> Record:
+        record: Record = await self._carried("GET", lambda store: store.get(key))
+        return record
+
+    async def put(self, key: str, value: Any, *, condition: Condition = ANY, once: str | None = None) -> Answer:
+        read_once(once)
+        return await self._written("PUT", lambda store: store.put(key, value, condition=condition, once=once))
+
+    async def delete(self, key: str, *, condition: Condition = ANY, once: str | None = None) -> Answer:
+        read_once(once)
+        return await self._written("DELETE", lambda store: store.delete(key, condition=condition, once=once))
+
+    async def change(
+        self, key: str, name: str, arguments: Any, *, condition: Condition = ANY, once: str | None = None
+    ) -> Answer:
+        read_once(once)
+        return await self._written(
+            "POST", lambda store: store.change(key, name, arguments, condition=condition, once=once)
+        )
+
+    async def close(self) -> None:
+        pass
+
+    async def _written(self, method: str, ask: Callable[[Store], Awaitable[Answer]]) -> Answer:
+        answer: Answer = await self._carried(method, ask)
+        return answer
+
+    async def _carried(self, method: str, ask: Callable[[Store], Awaitable[Any]]) -> Any:
+        world, chance = self._world, self._world.chance
+        number = chance.randrange(SERVICES)
+        await asyncio.sleep(0.002)
+        fates = ("fine",) * 14 + ("lost", "late", "answer lost", "answer lost")
+        fate = chance.choice(fates) if world.troubled() else "fine"
+        if number in world.down:
+            fate = "refused"
+        if fate != "fine":
+            world.night.troubled += 1
+            world._say(f"{self._client}'s {method} to service {number + 1}: {_FATES[fate]}")
+        if fate == "refused":
+            raise NotApplied("not applied: the service cannot be reached")
+        if fate == "lost":
+            await asyncio.sleep(HTTP_TIMEOUT_S)
+            raise _unclear(method)
+        delay_s = chance.uniform(HTTP_TIMEOUT_S, 4 * HTTP_TIMEOUT_S) if fate == "late" else 0.0
+        task = world.loop.create_task(_later(delay_s, ask, world.services[number]))
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())  # perhaps nobody waits for it
+        done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT_S)
+        if not done or fate == "answer lost":
+            raise _unclear(method)
+        return task.result()
+
+
+_FATES = {
+    "lost": "it gets lost",
+    "late": "it is late",
+    "answer lost": "its answer gets lost",
+    "refused": "nobody is there",
+}
+
+
+async def _later(delay_s: float, ask: Callable[[Store], Awaitable[Any]], store: Store) -> Any:
+    await asyncio.sleep(delay_s)
+    return await ask(store)
+
+
+def _unclear(method: str) -> NotApplied | OutcomeUnknown:
+    if method == "GET":
+        return NotApplied("not read: no answer came")
+    return OutcomeUnknown("perhaps applied, perhaps not: no answer came")
+
+
+def _in_words(stored: dict[str, Any]) -> str:
+    owner = f"owner {stored['owner']}" if stored["owner"] else "no owner"
+    return f"{owner}, token {stored['token']}"
