@@ -373,3 +373,19 @@ def test_frames_come_out_the_same_whatever_the_order_of_sets() -> None:
         for seed in "12"
     }
     assert len(found) == 1 and b"promised" in found.pop()
+
+
+def test_names_of_arrows_do_not_cover_each_other() -> None:
+    frame = state_graph.rules()
+    names = [
+        text for text in ElementTree.fromstring(frame.svg).findall(f"{SVG}text") if "paint-order" in str(text.attrib)
+    ]
+    assert len(names) == 11
+    shares = {"start": 0.0, "middle": 0.5, "end": 1.0}
+    spans = []
+    for text in names:
+        width = 6.2 * len(text.text or "")
+        left = float(text.attrib["x"]) - shares[text.attrib["text-anchor"]] * width
+        spans.append((left, left + width, float(text.attrib["y"])))
+    for one, other in combinations(spans, 2):
+        assert one[1] <= other[0] or other[1] <= one[0] or abs(one[2] - other[2]) >= 12

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from gryadka.protocol.acceptor import ZERO
 from gryadka.trace import Event, Trace
 from gryadka.views import wording
 from gryadka.views.frames import Choice, Frame
@@ -177,7 +176,7 @@ def draw(
     shapes += _packets(scene, layout)
     height = layout.height
     if below:
-        height += 24
+        height += 30
         shapes.append(label(6, height - 10, shortened(below, int(layout.width / _CHARACTER))))
     words = "\n".join([told, *in_words(scene), *([below] if below else [])])
     return Frame(drawn(title, words, shapes, height, width=layout.width), words, tuple(choices))
@@ -243,9 +242,7 @@ def _acceptor(name: str, acceptor: Acceptor, scene: Scene, layout: Layout) -> st
     heading = name if acceptor.up else f"{name} (down)"
     heading += " (stands still)" if acceptor.paused else ""
     shapes.append(label(0, 20, shortened(heading, room), anchor="middle", bold=True))
-    accepted = "nothing" if state.accepted == ZERO else wording.ballot(state.accepted)
-    facts = f"promised {wording.ballot(state.promised)}", f"accepted {accepted}", f"value {wording.value(state.value)}"
-    for number, fact in enumerate(facts):
+    for number, fact in enumerate(wording.facts(state)):
         shapes.append(label(10 - width / 2, 42 + 20 * number, shortened(fact, room)))
     if not acceptor.up:
         shapes.append(cross(0, _ACCEPTOR / 2, width / 2 - 8, _ACCEPTOR / 2 - 8))

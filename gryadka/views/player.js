@@ -167,6 +167,7 @@ class Player {
     this.slider.setAttribute("aria-valuetext", `${number} of ${this.last}: ${frame.words[0]}`);
     this.place.textContent = `${number} / ${this.last}`;
     this.root.dataset.at = number;
+    this.root.dataset.still = this.last === 0 && !this.now.length;  // one picture, and nothing to be done: no controls
   }
 
   refocus(part) {  // what had the focus has moved, or has gone: the keys must not go to nobody

@@ -41,6 +41,7 @@ _LEFT, _TOP, _NOTE = 112, 72, 18
 _BOX = 46
 _TOKEN = 9.5
 _HALO = "paint-order: stroke; stroke: var(--jp-layout-color0, #ffffff); stroke-width: 5px; font-size: 11px"
+_ELSEWHERE = (0.5, 0.62, 0.3, 0.72, 0.2)  # parts of an arrow where its name may stand if its best place is taken
 _FEW = 2  # up to so many ballots, arrows are named
 _SOME = 3  # and up to so many, the graph is drawn in full
 
@@ -62,7 +63,7 @@ class Board:
     @property
     def box_width(self) -> float:
         """How wide a place is."""
-        return min(96.0, self.pitch - 16)
+        return min(88.0, self.pitch - 16)
 
     @property
     def roomy(self) -> bool:
@@ -214,18 +215,34 @@ class _Drawing:
         return [_arrow(self._way(move), move, "no" if move in self.wrong else look) for move, look in looks.items()]
 
     def _arrow_names(self) -> list[str]:
-        shapes = []
-        for move in dict.fromkeys([*self.graph.edges(), *self.moves]):
+        shapes, taken = [], list[tuple[float, float, float]]()  # what is taken: from, to, height
+        moves = dict.fromkeys([*self.graph.edges(), *self.moves])
+        for move in sorted(moves, key=_is_level, reverse=True):  # there is only one good place at a level arrow
             way, step = self._way(move), self.moves.get(move)
-            # Nearer to its beginning: many arrows may end at one place.
-            x = 0.36 * way.x1 + 0.48 * way.turn_x + 0.16 * way.x2
-            y = 0.36 * way.y1 + 0.48 * way.turn_y + 0.16 * way.y2
             name = wording.short(step.message) if step else self._edge_name(*move)
             name = ("! " if move in self.wrong else "") + name
-            anchor = "middle" if not self._both(move) else "start" if x > (way.x1 + way.x2) / 2 else "end"
+            places = [self._name_place(move, way), *((*_on_the_way(way, part), "middle") for part in _ELSEWHERE)]
+            free = [place for place in places if not _covers(taken, _span(place, name))]
+            x, y, anchor = (free or places)[0]
+            taken.append(_span((x, y, anchor), name))
             text = f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}" fill="currentColor" style="{_HALO}">'
             shapes.append(f"{text}{words(name)}</text>")
         return shapes
+
+    def _name_place(self, move: Move, way: Way) -> tuple[float, float, str]:
+        # Nearer to an arrow's beginning, for many may end at one place; but above or below a level one, and beside one
+        # of two that go both ways, or of a long slope.
+        both = self._both(move)
+        if _is_level(move):
+            x, y = _on_the_way(way, 0.5)
+            return x, y + (-9 if way.turn_y <= way.y1 + 1 else 11), "middle"
+        if both:
+            x, y = _on_the_way(way, 0.5)
+            return x, y, "start" if x > (way.x1 + way.x2) / 2 else "end"
+        if 0 < move[0].promised < move[1].promised and move[1].accepted - move[0].accepted > 1:
+            x, y = _on_the_way(way, 0.28)
+            return x + 7, y, "start"
+        return *_on_the_way(way, 0.4), "middle"
 
     def _way(self, move: Move) -> Way:
         return _way(self.board, *move, both=self._both(move))
@@ -321,6 +338,29 @@ def _arrow(way: Way, move: Move, look: Look) -> str:
         f'<polygon points="{head}" fill="currentColor" stroke="none"{quiet}/>',
     ]
     return group(f"move {' '.join('-'.join(map(str, place)) for place in move)}", 0, 0, shapes)
+
+
+def _is_level(move: Move) -> bool:
+    return move[0].accepted == move[1].accepted and abs(move[1].promised - move[0].promised) == 1
+
+
+def _span(place: tuple[float, float, str], name: str) -> tuple[float, float, float]:
+    # How far a name reaches at a place, and at what height it stands.
+    x, y, anchor = place
+    width = 6.2 * len(name)
+    left = x - {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor] * width
+    return left, left + width, y
+
+
+def _covers(taken: Iterable[tuple[float, float, float]], new: tuple[float, float, float]) -> bool:
+    return any(new[0] < right and left < new[1] and abs(new[2] - y) < 12 for left, right, y in taken)
+
+
+def _on_the_way(way: Way, part: float) -> tuple[float, float]:
+    # The point of a bow after that part of it.
+    one, two, three = (1 - part) ** 2, 2 * part * (1 - part), part**2
+    x = one * way.x1 + two * way.turn_x + three * way.x2
+    return x, one * way.y1 + two * way.turn_y + three * way.y2
 
 
 def _border(board: Board, x: float, y: float, to_x: float, to_y: float) -> tuple[float, float]:

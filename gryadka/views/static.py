@@ -7,20 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gryadka.protocol.acceptor import (
-    TRANSITIONS,
-    ZERO,
-    Accept,
-    Accepted,
-    Ballot,
-    Conflict,
-    Message,
-    Promise,
-    Reply,
-    State,
-)
-from gryadka.protocol.value import unpack
+from gryadka.protocol.acceptor import TRANSITIONS, Accepted, Conflict, Promise, State
 from gryadka.trace import Event
+from gryadka.views import wording
 from gryadka.views.svg import WIDTH, Picture, arrow, box, cross, label, line, shortened
 
 _CHARACTER = 7.6
@@ -47,7 +36,7 @@ def acceptors(states: Mapping[str, State | None]) -> Picture:
         top = 4 + (_BOX + _GAP) * (number // columns)
         shapes.append(_acceptor_box(pitch * (number % columns) + 6, top, pitch - _GAP, name, state))
     rows = max(1, -(-len(states) // columns))
-    text = "\n".join(f"{name}: {_in_words(state)}" for name, state in states.items())
+    text = "\n".join(f"{name}: {wording.state(state)}" for name, state in states.items())
     return Picture("What each acceptor remembers", text, "\n".join(shapes), 8 + rows * (_BOX + _GAP) - _GAP)
 
 
@@ -109,7 +98,7 @@ class _Sketch:
     def picture(self, title: str) -> Picture:
         bottom = self.y
         for node, x in self.columns.items():
-            self.shapes.append(label(x, 20, _name(node), anchor="middle", bold=True))
+            self.shapes.append(label(x, 20, wording.node(node), anchor="middle", bold=True))
             self.shapes.append(line(x, 28, x, bottom, dashed=node in self.dead))
         if self.states:
             for peer in self.peers:
@@ -121,17 +110,17 @@ class _Sketch:
         node, peer = event.node, event.peer or ""
         if event.kind in ("change-begun", "change-ended") and node in self.columns:
             remark = "begins" if event.kind == "change-begun" else f"ends: {event.note}"
-            self.lines.append(f"{_name(node)}: the change {remark}")
+            self.lines.append(f"{wording.node(node)}: the change {remark}")
             self.shapes.append(label(self.columns[node] + 10, self.y + 6, self._fitted(remark)))
             self.y += _ROW
         elif event.kind == "sent" and event.message:
             lost = (node, peer, event.message) in self.failed
-            said = _message(event.message)
-            self.lines.append(f"{_name(node)} to {peer}: {said}" + (" (no answer)" if lost else ""))
+            said = wording.message(event.message, promise=False)
+            self.lines.append(f"{wording.node(node)} to {peer}: {said}" + (" (no answer)" if lost else ""))
             self._draw_arrow(self.columns[node], self.columns[peer], said, lost=lost)
         elif event.kind == "delivered" and event.message and event.reply is not None:
-            said = _reply(event.reply)
-            self.lines.append(f"{peer} answers {_name(node)}: {said}")
+            said = wording.reply(event.reply)
+            self.lines.append(f"{peer} answers {wording.node(node)}: {said}")
             self._draw_arrow(self.columns[peer], self.columns[node], said, dashed=True)
 
     def _draw_arrow(self, start: float, end: float, said: str, *, dashed: bool = False, lost: bool = False) -> None:
@@ -152,8 +141,9 @@ class _Sketch:
         x, state = self.columns[peer], self.states.get(peer)
         remembers = ["no answer" if peer in self.dead else "nothing heard yet"]
         if state:
-            remembers = [f"promised {_ballot(state.promised)}", "no value" if state.value is None else _value(state)]
-        self.lines.append(f"In the end {peer}: {_in_words(state) if state else remembers[0]}")
+            value = "no value" if state.value is None else wording.value(state.value)
+            remembers = [wording.facts(state)[0], value]
+        self.lines.append(f"In the end {peer}: {wording.state(state) if state else remembers[0]}")
         width = min(140, self.pitch - 8)
         self.shapes.append(box(x - width / 2, top, width, 50, dashed=state is None))
         for number, text in enumerate(remembers):
@@ -170,49 +160,6 @@ def _acceptor_box(left: float, top: float, width: float, name: str, state: State
     if state is None:
         shapes += cross(middle, top + 48, width / 2 - 14, 18), label(middle, top + 86, "down", anchor="middle")
     else:
-        facts = f"promised {_ballot(state.promised)}", f"accepted {_ballot(state.accepted)}", f"value {_value(state)}"
-        for number, fact in enumerate(facts):
+        for number, fact in enumerate(wording.facts(state)):
             shapes.append(label(left + 12, top + 42 + 20 * number, shortened(fact, room)))
     return "".join(shapes)
-
-
-def _in_words(state: State | None) -> str:
-    if state is None:
-        return "down"
-    return f"promised {_ballot(state.promised)}, accepted {_ballot(state.accepted)}, value {_value(state)}"
-
-
-def _ballot(ballot: Ballot) -> str:
-    # A proposer's id is a long random number; its last digits tell a few proposers apart.
-    if ballot == ZERO:
-        return "nothing"
-    return str(ballot) if ballot.proposer < 1000 else f"{ballot.counter}:…{ballot.proposer % 1000:03}"
-
-
-def _value(holder: State | Accept | Promise) -> str:
-    # What was stored, without the lineage beside it.
-    if holder.value is None:
-        return "none"
-    try:
-        return unpack(holder.value)[0]
-    except (ValueError, TypeError, KeyError):
-        return holder.value
-
-
-def _message(message: Message) -> str:
-    if isinstance(message, Accept):
-        return f"accept {_ballot(message.ballot)} {_value(message)}"
-    return f"prepare {_ballot(message.ballot)}"
-
-
-def _reply(reply: Reply) -> str:
-    if isinstance(reply, Conflict):
-        return f"conflict {_ballot(reply.promised)}"
-    if isinstance(reply, Promise):
-        return f"promise ({_value(reply)})"
-    return "accepted"
-
-
-def _name(node: str) -> str:
-    kind, _, number = node.rpartition("-")
-    return f"{kind} …{number[-3:]}" if kind == "proposer" and len(number) > 3 else node.replace("-", " ")

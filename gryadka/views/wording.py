@@ -40,20 +40,25 @@ def value(stored: str | None) -> str:
 
 def state(state: State | None) -> str:
     """Name all that an acceptor remembers of one register; None stands for an acceptor that is down."""
-    if state is None:
-        return "down"
-    accepted = "accepted nothing" if state.accepted == ZERO else f"accepted {ballot(state.accepted)}"
-    return f"promised {ballot(state.promised)}, {accepted}, value {value(state.value)}"
+    return "down" if state is None else ", ".join(facts(state))
 
 
-def message(message: Message | Read) -> str:
-    """Name a message: "prepare 1:7", "accept 1:7 "hello"". An accept's promise is named if it is another ballot."""
+def facts(state: State) -> tuple[str, str, str]:
+    """Name the three things that an acceptor remembers of one register."""
+    return f"promised {ballot(state.promised)}", f"accepted {ballot(state.accepted)}", f"value {value(state.value)}"
+
+
+def message(message: Message | Read, *, promise: bool = True) -> str:
+    """Name a message: "prepare 1:7", "accept 1:7 "hello", promise 2:7".
+
+    An accept's promise is named if it is another ballot, and with `promise`.
+    """
     if isinstance(message, Read):
         return "read"
     if isinstance(message, Prepare):
         return f"prepare {ballot(message.ballot)}"
-    promise = "" if message.promise == message.ballot else f", promise {ballot(message.promise)}"
-    return f"accept {ballot(message.ballot)} {value(message.value)}{promise}"
+    told = f"accept {ballot(message.ballot)} {value(message.value)}"
+    return f"{told}, promise {ballot(message.promise)}" if promise and message.promise != message.ballot else told
 
 
 def wish(message: Message) -> str:

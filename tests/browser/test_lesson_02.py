@@ -46,6 +46,7 @@ async def test_the_whole_lesson_by_mouse_and_by_keys(lab: Lab, server_root: Path
     states = view(notebook.page, "The states that an acceptor can reach")
     await artifact(states, "lesson-02-states")
     await expect(states.locator("svg [data-key^='state ']")).to_have_count(6)
+    await expect(states.get_by_test_id("play")).to_be_hidden()  # it is one picture
     assert notebook.console_errors == []
 
 
