@@ -46,7 +46,7 @@ READER = 1_000_000  # the id of the proposer that looks at the lock for the judg
 HTTP_TIMEOUT_S = 0.5
 FAULTS_S = 15.0  # all that breaks has healed by then
 PATIENCE_S = 60.0
-MAX_STEPS = 400_000
+MAX_STEPS = 100_000
 LIMIT_S = 10.0  # of real time, for one run
 SEEDS = range(50)
 NAMES = ("Ann", "Bob", "Cleo")
@@ -155,7 +155,8 @@ class _World:
         self.loop = asyncio.get_running_loop()
         self.network = Network(self.loop, self.members, self._fate)
         self.services = [self._service() for _ in range(SERVICES)]
-        self.reader = Store(Proposer(Configuration.majority(ACCEPTORS), self.members, id=READER))
+        rng = plan.stream(self.night.seed, "reader")
+        self.reader = Store(Proposer(Configuration.majority(ACCEPTORS), self.members, rng=rng, id=READER))
         if self.night.kind == "by turns":
             await self._by_turns()
             return
