@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.checking.learner import AcceptFunction, ChooseFunction, PrepareFunction
 from gryadka.checking.limits import quiet
-from gryadka.course import examine, invariants, judges, lua, proposers, retries, schedules
+from gryadka.course import examine, invariants, judges, lock, lua, proposers, retries, schedules
 from gryadka.course.checking import Checks, Result, show_line, why
 from gryadka.course.finding import Finding
 from gryadka.course.invariants import MUTANTS, Invariant
@@ -112,6 +112,13 @@ class LearnersChecks(Checks):
     def history(self, linearizable: judges.Checker) -> None:
         """Check a linearizability checker of lesson 06 (see `gryadka.course.judges`)."""
         self.tell("it knows which histories one register can explain", lambda: judges.judge(linearizable))
+
+    def lock(self, acquire: lock.Acquire, release: lock.Release) -> None:
+        """Check a lock of lesson 12 (see `gryadka.course.lock`)."""
+        self.tell(
+            "whatever the network does, one at a time has the lock, and each time the token is larger",
+            lambda: lock.judge(acquire, release),
+        )
 
 
 check = LearnersChecks()
