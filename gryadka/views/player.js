@@ -159,6 +159,7 @@ class Player {
     this.offer(now, frame.choices);
     if (old) patch(old, now, smooth && !quick && !calm());
     else this.picture.append(now);
+    this.follow();
     if (focused && !this.root.contains(document.activeElement)) this.refocus(focused);
     this.announce(frame.words[0], quick);
     this.words.textContent = frame.words.join("\n");
@@ -168,6 +169,12 @@ class Player {
     this.place.textContent = `${number} / ${this.last}`;
     this.root.dataset.at = number;
     this.root.dataset.still = this.last === 0 && !this.now.length;  // one picture, and nothing to be done: no controls
+  }
+
+  follow() {  // a picture that is longer than the window scrolls to what it is about
+    const mark = this.picture.querySelector("[data-key=now]"), top = (part) => part.getBoundingClientRect().top;
+    this.picture.classList.toggle("long", !!mark || this.picture.classList.contains("long"));
+    if (mark) this.picture.scrollTop += top(mark) - top(this.picture) - 0.7 * this.picture.clientHeight;
   }
 
   refocus(part) {  // what had the focus has moved, or has gone: the keys must not go to nobody

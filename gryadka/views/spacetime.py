@@ -20,14 +20,15 @@ from gryadka.trace import Event, Trace
 from gryadka.views import wording
 from gryadka.views.cluster import main_key, nodes, steps_of
 from gryadka.views.frames import Frame
-from gryadka.views.scene import Packet, Scene, listed
-from gryadka.views.svg import WIDTH, Look, arrow, box, cross, drawn, label, line, shortened
+from gryadka.views.scene import Packet, Scene
+from gryadka.views.svg import WIDTH, Look, arrow, box, cross, drawn, group, label, line, shortened
 
 MOST = 150
 """How many events are drawn, by default: the beginning of a longer run."""
 
 _ROW, _TOP, _MARGIN = 24, 44, 62
-_CHARACTER = 7.0
+_CHARACTER = 7.4
+_NARROWEST = 112  # a lane's room: "promises 1:17" fits
 
 
 @dataclass(eq=False)
@@ -56,13 +57,15 @@ class SpaceTime:
         if len(events) > most:
             self.title += f": the first {most} of {len(events)} events"
         self._names = [*proposers, *acceptors]
-        pitch = (WIDTH - _MARGIN) / max(len(self._names), 1)
+        self._width = max(WIDTH, _MARGIN + _NARROWEST * len(self._names))
+        pitch = (self._width - _MARGIN) / max(len(self._names), 1)
         self._x = {name: _MARGIN + pitch * (number + 0.05) for number, name in enumerate(self._names)}
         self._room = int((pitch - 8) / _CHARACTER)
         self._scene = Scene(proposers, acceptors, quorum=quorum or len(acceptors) // 2 + 1, rest=events)
         self._left: dict[int, tuple[int, bool]] = {}  # message -> the row in which it left, and whether it is a reply
         self._bars: list[_Bar] = []
         self._shapes: list[str] = []
+        self._names_of: list[str] = []  # what stands beside events; above all lines
         self._told: list[str] = []
         self._steps = steps_of(events[:most])
         self._frames = [self._frame(0)]
@@ -92,7 +95,7 @@ class SpaceTime:
         said, bold = self._said(event)
         if event.node in self._x and said:
             x, y = self._x[event.node], self._y(row)
-            self._shapes.append(label(x + 8, y - 3, shortened(said, self._room), bold=bold))
+            self._names_of.append(label(x + 8, y - 3, shortened(said, self._room), bold=bold, look="over"))
             if event.kind in ("crashed", "restarted", "paused", "resumed"):
                 self._shapes.append(cross(x, y, 6, 6) if event.kind == "crashed" else box(x - 5, y - 5, 10, 10))
 
@@ -140,12 +143,12 @@ class SpaceTime:
             return wording.message(event.message).partition(", promise")[0], False
         if event.kind == "state" and event.message:
             if isinstance(event.reply, Conflict):
-                return f"no: promised {wording.ballot(event.reply.promised)}", True
+                return wording.reply(event.reply), True
             verb = "accepts" if isinstance(event.message, Accept) else "promises"
             return f"{verb} {wording.ballot(event.message.ballot)}", False
         if event.kind == "delivered":
             quorum = self._quorum(event)
-            return (f"quorum: {listed(quorum)}", True) if quorum else ("", False)
+            return (f"quorum {', '.join(quorum)}", True) if quorum else ("", False)
         if event.kind == "failed":
             return f"no answer from {event.peer}" if event.peer else event.note or "", False
         if event.kind in ("change-begun", "change-ended"):
@@ -185,13 +188,13 @@ class SpaceTime:
             shapes += [box(x - 4, top, 8, max(end - top, 4)), *full]
         if row:
             event = self._steps[row - 1][0]
-            shapes.append(label(4, self._y(row) + 4, f"{event.at_s:.4g} s"))
-            shapes.append(line(_MARGIN - 4, self._y(row), WIDTH - 4, self._y(row), look="quiet"))
+            mark = [label(4, 4, f"{event.at_s:.3g} s"), line(_MARGIN - 4, 0, self._width - 4, 0, look="quiet")]
+            shapes.append(group("now", 0, self._y(row), mark))
         waiting = [self._waiting(packet, row) for packet in self._scene.packets if packet.number in self._left]
-        shapes += [*self._shapes, *filter(None, waiting)]
+        shapes += [*self._shapes, *filter(None, waiting), *self._names_of]
         words = "\n".join([self._told[-1] if self._told else "Nothing has happened yet.", *self._told[:-1]])
         title = f"{self.title}: {row} of {len(self._steps)} steps"
-        return Frame(drawn(title, words, shapes, bottom + 10), words)
+        return Frame(drawn(title, words, shapes, bottom + 10, width=self._width), words)
 
     def _waiting(self, packet: Packet, row: int) -> str:
         # A message that is still on its way: an arrow that has not arrived.

@@ -188,7 +188,8 @@ class _Drawing:
         shapes = [title, box(-width / 2, -_BOX / 2, width, _BOX, dashed=wrong or missed, look=look)]
         text = ("! " if wrong else "") + self._value(place)
         bold = place in self.visited
-        shapes.append(label(0, -6, shortened(text, int((width - 4) / _CHARACTER)), anchor="middle", bold=bold))
+        room = int((width - 4) / (_CHARACTER + bold))
+        shapes.append(label(0, -6, shortened(text, room), anchor="middle", bold=bold))
         if wrong or missed:
             shapes.append(label(0, 14, "wrong" if wrong else "missed", anchor="middle"))
         return group(name, x, y, shapes)

@@ -16,6 +16,7 @@ Ito, "Color universal design", 2008). A shape takes one by its `look`:
 | now | what this frame is about: a thick solid line, around a shape |
 | quiet | what is there, and matters little at this moment |
 | paper | filled with the colour of the page, to lie upon other shapes |
+| over | words that lie upon lines: with a rim in the colour of the page |
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import Literal
 WIDTH = 680
 """All pictures are this wide, in pixels, where there is room; otherwise they shrink."""
 
-Look = Literal["", "yes", "no", "now", "quiet", "paper"]
+Look = Literal["", "yes", "no", "now", "quiet", "paper", "over"]
 
 STYLE = (
     ".gryadka { color: #1b1f24; color: var(--jp-content-font-color1, #1b1f24); "
@@ -42,7 +43,8 @@ STYLE = (
     ".gryadka .no { stroke: #d55e00; stroke: var(--gryadka-no); stroke-width: 3; stroke-dasharray: 6 4 } "
     ".gryadka .now { stroke: #007a59; stroke: var(--gryadka-now); stroke-width: 3 } "
     ".gryadka .quiet { opacity: 0.6 } "
-    ".gryadka .paper, .gryadka rect.now { fill: #ffffff; fill: var(--jp-layout-color0, #ffffff) }"
+    ".gryadka .paper, .gryadka rect.now { fill: #ffffff; fill: var(--jp-layout-color0, #ffffff) } "
+    ".gryadka .over { paint-order: stroke; stroke-width: 4; stroke: #ffffff; stroke: var(--jp-layout-color0, #ffffff) }"
 )
 """What the looks look like. It stands in every picture; each of its rules holds inside `.gryadka` only."""
 
