@@ -70,21 +70,41 @@ async def test_it_tells_who_it_is_and_knows_its_epoch_once_it_has_reached_an_acc
     assert (told["epoch"], told["cached"]) == (0, 2)
 
 
+async def test_it_tells_that_it_is_behind(operated: Admin, http: httpx.AsyncClient, cluster: LocalCluster) -> None:
+    await fill(operated, 1)
+    newcomer = await cluster.add_server()
+    await change_members(cluster.connects, [*cluster.names[1:3], newcomer])
+    told = (await http.get("/configuration")).json()
+    assert told["epoch"] == 0 and set(told["quorums"]["accept"]["members"]) == set(cluster.names[:3])
+    assert told["in_force"] == {"epoch": 2, "members": sorted([*cluster.names[1:3], newcomer])}
+    assert told["plan"] is None
+
+
 async def test_it_works_with_what_is_in_force_once_it_is_told_to_look(
     operated: Admin, http: httpx.AsyncClient, cluster: LocalCluster
 ) -> None:
     await fill(operated, 1)
     newcomer = await cluster.add_server()
-    await change_members(cluster.connects, [*cluster.names[1:3], newcomer])
-    every = {"epoch": 2, "members": sorted([*cluster.names[1:3], newcomer])}
-    told = (await http.get("/configuration")).json()
-    assert told["epoch"] == 0 and told["in_force"] == every and told["plan"] is None
-    assert list(told["acceptors"]) == cluster.names[:3]
+    members = sorted([*cluster.names[1:3], newcomer])
+    await change_members(cluster.connects, members)
+    assert (await http.get("/proposer")).json()["epoch"] == 0
     told = (await http.post("/configuration")).json()
-    assert told["epoch"] == 2 and told["in_force"] == every
-    assert told["acceptors"] == dict.fromkeys([*cluster.names[1:3], newcomer], "ok")
-    assert set(told["quorums"]["accept"]["members"]) == set(every["members"])
+    assert told["epoch"] == 2 and told["in_force"] == {"epoch": 2, "members": members}
+    assert told["acceptors"] == dict.fromkeys(members, "ok")
+    assert sorted(told["quorums"]["accept"]["members"]) == members
     assert (await http.get("/cache")).json() == {"cached": 0}  # promises to the old members are worth nothing
+
+
+async def test_a_service_with_nothing_to_do_is_healthy_after_a_change_of_members(
+    operated: Admin, cluster: LocalCluster
+) -> None:
+    await fill(operated, 1)
+    newcomer = await cluster.add_server()
+    await change_members(cluster.connects, [*cluster.names[1:3], newcomer])
+    async with client(operated.service) as served:
+        health = await served.get("/healthz")
+    assert health.status_code == 200
+    assert health.json()["acceptors"] == dict.fromkeys([*cluster.names[1:3], newcomer], "ok")
 
 
 async def test_it_tells_of_a_plan_that_was_cut_short(

@@ -30,6 +30,7 @@ from gryadka.http.listening import Handler, Listening, NothingHandler
 from gryadka.http.service import Service
 from gryadka.operations.membership import Standing, standing
 from gryadka.operations.rescan import Rescanned, rescan
+from gryadka.proposer import Proposer
 from gryadka.protocol.configuration import Configuration, Quorum
 
 SHORTEST_TOKEN = 16
@@ -142,8 +143,10 @@ class ConfigurationHandler(AdminHandler):
 
     async def get(self) -> None:
         proposer = self.admin.proposer
-        faults = await self.admin.service.health.faults()  # so that those who were never reached are
-        works_with = {"epoch": inside.epoch(proposer), "quorums": _quorums(proposer.configuration)}
+        works_with = _works_with(proposer)
+        faults = await self.admin.service.health.faults()
+        if works_with["epoch"] is None:  # it had reached nobody before
+            works_with = _works_with(proposer)
         try:
             said = _said(await standing(inside.connects(proposer), namespace=inside.namespace(proposer)))
         except ConfigurationError as error:
@@ -209,6 +212,10 @@ class CacheHandler(AdminHandler):
 
     async def delete(self) -> None:
         await self.tell({"dropped": inside.drop_cache(self.admin.proposer)})
+
+
+def _works_with(proposer: Proposer) -> dict[str, Any]:
+    return {"epoch": inside.epoch(proposer), "quorums": _quorums(proposer.configuration)}
 
 
 def _said(found: Standing) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 
 from gryadka.acceptors import Acceptor, state_of
 from gryadka.errors import GryadkaError
+from gryadka.http.inside import look
 from gryadka.proposer import Proposer
 
 WAIT_S = 1.0
@@ -23,7 +24,21 @@ class Health:
         self._questions: dict[str, asyncio.Task[str | None]] = {}
 
     async def faults(self) -> dict[str, str | None]:
-        """Return each acceptor's fault, None if it answers."""
+        """Return each acceptor's fault, None if it answers.
+
+        If no quorum does, the members may have changed while the proposer had nothing to do: then it looks, and
+        those that are members now are asked.
+        """
+        before = self._proposer.acceptors
+        faults = await self._asked()
+        answering = [name for name, fault in faults.items() if fault is None]
+        configuration = self._proposer.configuration
+        if configuration.prepare.met_by(answering) and configuration.accept.met_by(answering):
+            return faults
+        await look(self._proposer)
+        return faults if self._proposer.acceptors is before else await self._asked()
+
+    async def _asked(self) -> dict[str, str | None]:
         acceptors = self._proposer.acceptors  # others than last time, if members have changed
         for name, acceptor in acceptors.items():
             if name not in self._questions:

@@ -29,8 +29,10 @@ def connects(proposer: Proposer) -> dict[str, Connect]:
 
 
 def namespace(proposer: Proposer) -> str:
-    """Return what the names of its keys begin with."""
-    return next(iter(_servers(proposer).values())).namespace
+    """Return what the names of its keys begin with. Raises `ConfigurationError` if its acceptors are no servers."""
+    for acceptor in _servers(proposer).values():
+        return acceptor.namespace
+    raise ConfigurationError("this proposer's acceptors are no servers; there is nothing to operate")
 
 
 async def look(proposer: Proposer) -> None:
@@ -62,7 +64,4 @@ def drop_cache(proposer: Proposer) -> int:
 
 
 def _servers(proposer: Proposer) -> Mapping[str, RedisAcceptor]:
-    servers = {name: one for name, one in proposer.acceptors.items() if isinstance(one, RedisAcceptor)}
-    if not servers:
-        raise ConfigurationError("this proposer's acceptors are no servers; there is nothing to operate")
-    return servers
+    return {name: one for name, one in proposer.acceptors.items() if isinstance(one, RedisAcceptor)}
