@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 from gryadka import __version__
 from gryadka.acceptors.servers import FAKE, LocalCluster, find_server, local_cluster
 from gryadka.checking.commands import add_to as add_checking
+from gryadka.checking.deletion_commands import add_to as add_deletion
 from gryadka.checking.members_commands import add_to as add_members
 from gryadka.doctor import Diagnosis, Finding, Level, gather, judge
 from gryadka.errors import ConfigurationError, GryadkaError
@@ -221,6 +222,7 @@ def check_history(
 
 add_checking(app)
 add_members(app)
+add_deletion(app)
 add_simulation(app)
 add_operations(app)
 add_store(app)

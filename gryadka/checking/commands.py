@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 from tqdm.auto import tqdm
 
+from gryadka.checking import deletion_zoo, members_zoo
 from gryadka.checking import explore as explorer
-from gryadka.checking import members_zoo
 from gryadka.checking.explain import events, explain, why
 from gryadka.checking.explore import Budget, BudgetSpent, Verdict, Violation, progress_bar
 from gryadka.checking.model import Caspaxos, Label, Numbers
@@ -32,7 +32,10 @@ from gryadka.errors import ConfigurationError
 from gryadka.options import AsJson
 from gryadka.trace import dump
 
-OTHERS: list[Animal[Any]] = [*members_zoo.MUTANTS, *members_zoo.SOUND_VARIANTS]
+OTHERS: list[Animal[Any]] = [
+    *(*members_zoo.MUTANTS, *members_zoo.SOUND_VARIANTS),
+    *(*deletion_zoo.MUTANTS, *deletion_zoo.SOUND_VARIANTS),
+]
 """Animals of models other than the one of `gryadka explore`."""
 
 EXIT_CODES = {"exhausted": 0, "violation": 1, "unknown": 3}

@@ -1,7 +1,7 @@
 """How wrong protocols are collected, and how each one is put to the test.
 
 What may live here: the collection and the run. The animals are in `mutants` (acceptors, choice of a value) and
-`retry` (quorums, ballots, repeats, answers to callers), and in `members_zoo` (changes of members, another model).
+`retry` (quorums, ballots, repeats, answers to callers), and in `members_zoo` and `deletion_zoo` (other models).
 
 Each is `Rules` with exactly one method overridden. Its class name is its name, and its docstring says what is
 wrong. `@zoo.mutant(...)` names the property that must catch it, and a scope that is large enough to show it.

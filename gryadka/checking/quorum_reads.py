@@ -1,0 +1,110 @@
+"""Reads in one round trip, without a write, as a model for `explore`.
+
+What may live here: readers beside the model of `deletion`, and when one may answer.
+
+A reader asks every acceptor what it has accepted; the answers come at different times. It may answer at once
+
+- if a prepare quorum has answered, and an accept quorum reports the highest ballot among all answers: that value is
+  chosen, and nothing newer was when the reader began;
+- if a prepare quorum reports nothing at all: nothing is chosen, or it was deleted and collected.
+
+One that reports nothing beside others that report something does not count: perhaps it has forgotten a tombstone
+that is newer than what they report. (With majorities it would do no harm: there any two accept quorums meet.)
+
+Else it falls back to a change that changes nothing, and is no reader any more. Both quorums are needed: one shows
+that there is nothing newer, the other that what is shown cannot be lost again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gryadka.checking.deletion import Acceptor, Deletion, Label, Numbers, Rules, Scope, World
+from gryadka.checking.one_order import Operation, Value
+
+SILENT = -1
+
+
+@dataclass(frozen=True)
+class ReadsScope(Scope):
+    """`readers` of them read, whenever they like."""
+
+    readers: int = 2
+
+
+class Reading(NamedTuple):
+    """One reader: what had ended when it began (None: it has not), and what it was shown (None: nothing yet)."""
+
+    begun: int | None = None
+    shown: Value | None = None
+
+
+class ReadsRules(Rules):
+    """When a reader may answer."""
+
+    def answer(self, ballots: Sequence[int]) -> int | None:
+        """Return the ballot whose value to show (0: nothing), or None to go on waiting.
+
+        `ballots` are those that the acceptors have reported so far, 0 for nothing at all.
+        """
+        highest, known = max(ballots), [ballot for ballot in ballots if ballot]
+        if highest == 0:
+            return 0 if len(ballots) >= self.scope.prepare_quorum else None
+        enough = len(known) >= self.scope.prepare_quorum and known.count(highest) >= self.scope.accept_quorum
+        return highest if enough else None
+
+
+class QuorumReads(Deletion):
+    """The model. Beside the world: the readers. Beside an acceptor: what it told each of them, or `SILENT`."""
+
+    scope: ReadsScope
+    rules: ReadsRules
+
+    def __init__(self, scope: ReadsScope, rules: ReadsRules | None = None) -> None:
+        super().__init__(scope, rules or ReadsRules(scope))
+        world = self.worlds[self.initial[0]]._replace(beside=(Reading(),) * scope.readers)
+        self.initial = (self.worlds.number(world), *self.initial[1:])
+
+    def fresh(self) -> list[Acceptor]:
+        """Return the acceptors as they are at first."""
+        return [acceptor._replace(beside=(SILENT,) * self.scope.readers) for acceptor in super().fresh()]
+
+    def successors(self, state: Numbers) -> Iterator[tuple[Label, Numbers]]:
+        """The steps of the register, and those of its readers."""
+        yield from super().successors(state)
+        number, cells = state[0], state[1:]
+        for reader, reading in enumerate(self.worlds[number].beside):
+            if reading.shown is None and (reader == 0 or self.worlds[number].beside[reader - 1].begun is not None):
+                for place, cell in enumerate(cells):
+                    if cells.index(cell) == place and self.acceptors[cell].beside[reader] == SILENT:
+                        yield ("tells the reader", reader, place), self._read(state, reader, place)
+
+    def _read(self, state: Numbers, reader: int, place: int) -> Numbers:
+        world, cells = self.worlds[state[0]], list(state[1:])
+        acceptor = self.acceptors[cells[place]]
+        reading: Reading = world.beside[reader]
+        cells[place] = self._telling(acceptor, reader, max(acceptor.accepted, 0))
+        said = [self.acceptors[cell].beside[reader] for cell in cells]
+        begun = world.acknowledged if reading.begun is None else reading.begun
+        answer = self.rules.answer([ballot for ballot in said if ballot != SILENT])
+        reading = Reading(begun, None if answer is None else self.value(world, answer))
+        ended = world.acknowledged
+        if answer is not None:
+            ended |= 1 << len(self.ballots) + 1 + reader
+            cells = [self._telling(self.acceptors[cell], reader, 0) for cell in cells]
+        beside = (*world.beside[:reader], reading, *world.beside[reader + 1 :])
+        return self._settle(self.worlds.number(world._replace(beside=beside, acknowledged=ended)), cells)
+
+    def _telling(self, acceptor: Acceptor, reader: int, ballot: int) -> int:
+        beside = (*acceptor.beside[:reader], ballot, *acceptor.beside[reader + 1 :])
+        return self.acceptors.number(acceptor._replace(beside=beside))
+
+    def operations(self, world: World) -> list[Operation]:
+        """Return what clients know, readers included; these are numbered on from the ballots."""
+        found = super().operations(world)
+        for number, reading in enumerate(world.beside, start=len(self.ballots) + 1):
+            if reading.shown is not None:
+                found.append(Operation(number, "read", reading.shown, self.ended(reading.begun)))
+        return found
