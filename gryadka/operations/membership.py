@@ -12,8 +12,10 @@ done of it. So whoever asks a few of them knows how far it came, whatever is in 
 - *A configuration is out of force* once those that refuse its epoch meet every prepare quorum and every accept
   quorum of it. Only then does the next step begin.
 - *Every step may be repeated.* A coordinator that was killed is simply called again, and goes on.
+- *Who has the plan forgets no record.* A newcomer begins with the highest floor among those that have it (see
+  `deletion`), since it takes the place of acceptors that have forgotten.
 
-Source: CASPaxos, section 2.3; PROTOCOL, section 3.
+Source: CASPaxos, section 2.3; PROTOCOL, sections 3 and 4.
 """
 
 from __future__ import annotations
@@ -27,26 +29,30 @@ from math import inf
 from typing import Any
 
 from gryadka.acceptors.identity import Connect
+from gryadka.acceptors.redis import to_ballot
 from gryadka.acceptors.roster import Roster
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError, ConfigurationError
-from gryadka.operations.plan import Adopt, Copy, Past, Rescan, Start, make_plan, members
+from gryadka.operations.plan import Adopt, Copy, Past, Plan, Rescan, Start, make_plan, members
 from gryadka.operations.records import Records
+from gryadka.operations.scripts import script
 from gryadka.operations.underway import Underway
+from gryadka.protocol.acceptor import ZERO, Ballot
 from gryadka.protocol.configuration import Configuration, Quorum
 
 PAUSE_S = 0.1
 
 # KEYS: the acceptor's own hash. ARGV: the identity it has to have, the plan's number, the plan, the epoch of its
 # end, the numbers of plans that this one may replace, and the epoch in force: an ended plan stands in nobody's
-# way. Returns the number of the plan that the acceptor keeps.
+# way. Returns the number of the plan that the acceptor keeps, and its floor.
 _CLAIM = """
-local own = redis.call("HMGET", KEYS[1], "identity", "number", "ends")
+local own = redis.call("HMGET", KEYS[1], "identity", "number", "ends", "floor")
 if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
+local floor = own[4] or "0:0"
 local others = own[2] and own[2] ~= ARGV[2] and not string.find(ARGV[5], own[2], 1, true)
-if others and tonumber(own[3]) > tonumber(ARGV[6]) then return own[2] end
+if others and tonumber(own[3]) > tonumber(ARGV[6]) then return {own[2], floor} end
 redis.call("HSET", KEYS[1], "number", ARGV[2], "plan", ARGV[3], "ends", ARGV[4])
-return ARGV[2]
+return {ARGV[2], floor}
 """
 
 # ARGV: the identity, the plan's number, the plan, and epoch, members and configuration. An epoch never goes back.
@@ -106,18 +112,19 @@ async def change_members(
     instead: bool = False,
     timeout_s: float = 60.0,
     progress: Progress | None = None,
+    make: Callable[..., Plan] = make_plan,
 ) -> Report:
     """Make the acceptors with these `names` the members, majorities of them the quorums, and say what was done.
 
     `connects` maps the name of each present member, and of each newcomer, to a function that connects to it. With
     `instead`, a plan that is under way is given up for this one, wherever it stands. A step waits `timeout_s`
-    seconds for the servers that it needs, at most.
+    seconds for the servers that it needs, at most. `make` makes the plan, called as `make_plan` is, with identities.
 
     Raises:
         ConfigurationError: it cannot be done like this; nothing was begun, or the plan under way stands.
         AcceptorError: a server that is needed did not answer. Call this again: it goes on where it stopped.
     """
-    coordinator = _Coordinator(connects, namespace, timeout_s, progress)
+    coordinator = _Coordinator(connects, namespace, timeout_s, progress, make)
     standing = await coordinator.ask_all()
     if (old := standing.underway) and (instead or old.ends == standing.roster.epoch):
         # Perhaps only a few acceptors took the latest configuration: that step is ended first.
@@ -139,7 +146,9 @@ class _Coordinator:
     namespace: str
     timeout_s: float
     progress: Progress | None
+    make: Callable[..., Plan] = make_plan
     moved: list[int] = field(default_factory=list)
+    floor: Ballot = ZERO  # the highest of those that have the plan
 
     # -- what is -------------------------------------------------------------------------------------------
 
@@ -196,7 +205,7 @@ class _Coordinator:
                 raise ConfigurationError(f"{name} belongs to a cluster already; empty it first, then add it")
             identity_of.setdefault(name, known or secrets.token_hex(8))
         past = tuple(Past(quorum, copied) for quorum, copied in roster.past)
-        plan = make_plan(roster.configuration, [identity_of[name] for name in names], past, copy=copy)
+        plan = self.make(roster.configuration, [identity_of[name] for name in names], past, copy=copy)
         addresses = {identity: name for plan in standing.plans for identity, name in plan.addresses.items()}
         addresses |= {identity: name for name, identity in identity_of.items()}
         return Underway(secrets.token_hex(8), plan, addresses, roster.epoch, replaces=numbers)
@@ -225,8 +234,10 @@ class _Coordinator:
         if underway.replaces:
             await self._give_up(underway, standing)
         taken = await self._note(configuration, underway, standing.roster.epoch)
-        ours = {member for member, number in taken.items() if number.decode() == underway.number}
-        if _meets_all(configuration, ours):
+        ours = {member for member, number in taken.items() if number == underway.number}
+        # A newcomer is not asked in place of those alone that may still forget: some accept quorum must not.
+        starts = any(isinstance(step, Start) for step in underway.plan.steps)
+        if _meets_all(configuration, ours) and (not starts or configuration.accept.met_by(ours)):
             return
         await self._tell(configuration, _FINISH, underway)
         if len(ours) < len(taken):
@@ -240,16 +251,19 @@ class _Coordinator:
             concern |= {identity for identity, name in plan.addresses.items() if name in standing.identities}
         concerned = Quorum(tuple(sorted(concern)), 1)
         taken = await self._note(Configuration(concerned, concerned, unsafe=True), underway, standing.roster.epoch)
-        agreed = {identity for identity, number in taken.items() if number.decode() == underway.number}
+        agreed = {identity for identity, number in taken.items() if number == underway.number}
         if missing := set(concerned.members) - agreed:
             names = ", ".join(sorted(underway.addresses[identity] for identity in missing))
             raise AcceptorError(names, "has to give up the plan that is under way; start it, or let that plan end")
         if (await self.ask_all()).roster.epoch != standing.roster.epoch:
             raise ConfigurationError("the other change of members went on meanwhile; look, and try again")
 
-    async def _note(self, configuration: Configuration, underway: Underway, epoch: int) -> dict[str, Any]:
+    async def _note(self, configuration: Configuration, underway: Underway, epoch: int) -> dict[str, str]:
+        # Returns which plan each acceptor keeps that answers.
         words = underway.to_json(), str(underway.ends), underway.replaces, str(epoch)
-        return await self._tell(configuration, _CLAIM, underway, *words)
+        taken = await self._tell(configuration, _CLAIM, underway, *words)
+        self.floor = max(self.floor, *(to_ballot(floor) for _, floor in taken.values()), ZERO)
+        return {identity: number.decode() for identity, (number, _) in taken.items()}
 
     async def _tell(self, configuration: Configuration, script: str, underway: Underway, *words: str) -> dict[str, Any]:
         # Runs a script on every acceptor of a configuration; returns identity -> reply of those that answer.
@@ -302,13 +316,12 @@ class _Coordinator:
 
     async def _start(self, step: Start, underway: Underway, current: Configuration, epoch: int) -> None:
         name, own_key = underway.addresses[step.name], f"{self.namespace}:acceptor"
-        roster = _roster(epoch, current, (), underway)
-        await self._talk(name, "HSETNX", own_key, "identity", step.name)
-        (found,) = await self._talk(name, "HMGET", own_key, "identity")
+        listed = json.dumps(sorted(_roster(epoch, current, (), underway).members))
+        plan = underway.number, underway.to_json(), str(underway.ends)
+        words = step.name, *plan, listed, str(self.floor)
+        found = await self._talk(name, "EVAL", script("start"), "1", own_key, *words)
         if found.decode() != step.name:
             raise ConfigurationError(f"{name} belongs to a cluster already; empty it first")
-        plan = "number", underway.number, "plan", underway.to_json(), "ends", str(underway.ends)
-        await self._talk(name, "HSET", own_key, *plan, "members", json.dumps(sorted(roster.members)))
 
     async def _adopt(self, before: Configuration, underway: Underway, roster: Roster) -> None:
         both = Quorum(tuple(sorted(members(before) | roster.members)), 1)

@@ -18,7 +18,7 @@ from gryadka.acceptors.redis import RedisAcceptor, to_ballot
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
 from gryadka.proposer import Proposer
-from gryadka.protocol.acceptor import Accept, Conflict, State
+from gryadka.protocol.acceptor import ZERO, Accept, Conflict, State
 from gryadka.protocol.configuration import Configuration, Quorum
 
 AT_ONCE = 64
@@ -65,7 +65,7 @@ class Records:
                 await self._identity(proposer, key)
                 self._moved += len(names) * 2
 
-            await self._each(await self.keys(past), again)
+            await for_each(await self.keys(past), again, self._told)
         return self._moved
 
     async def copy(self, to: Sequence[str], past: Iterable[Quorum]) -> int:
@@ -76,18 +76,19 @@ class Records:
 
             async def bring(key: str) -> None:
                 latest = max(await self._read(key), key=lambda state: state.accepted)
-                if latest.value is None:
+                if latest.accepted == ZERO:
                     return
+                assert latest.value is not None
                 copy = Accept(latest.accepted, latest.value, latest.accepted)
                 for newcomer in to:
                     (reply,) = await self._acceptors[newcomer].send([(key, copy)])
                     if isinstance(reply, AcceptorError):
                         raise reply
                     self._moved += 1
-                    if isinstance(reply, Conflict):  # it takes part already, and has promised more
+                    if isinstance(reply, Conflict):  # it has promised more, or its floor is higher
                         await self._identity(proposer, key)
 
-            await self._each(await self.keys(past), bring)
+            await for_each(await self.keys(past), bring, self._told)
         return self._moved
 
     async def keys(self, past: Iterable[Quorum]) -> list[str]:
@@ -128,22 +129,24 @@ class Records:
                 if asyncio.get_running_loop().time() > deadline_s:
                     raise
 
-    async def _each(self, keys: Collection[str], work: Callable[[str], Awaitable[None]]) -> None:
-        waiting, done = iter(keys), 0
 
-        async def worker() -> None:
-            nonlocal done
-            for key in waiting:
-                await work(key)
-                done += 1
-                self._told(done, len(keys))
+async def for_each(keys: Collection[str], work: Callable[[str], Awaitable[None]], told: Told) -> None:
+    """Do the work for each key, several at once. Raises the first error that it raises."""
+    waiting, done = iter(keys), 0
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(AT_ONCE, len(keys))):
-                    group.create_task(worker())
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+    async def worker() -> None:
+        nonlocal done
+        for key in waiting:
+            await work(key)
+            done += 1
+            told(done, len(keys))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(keys))):
+                group.create_task(worker())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 async def listed(name: str, connect: Connect, namespace: str) -> AsyncIterator[str]:

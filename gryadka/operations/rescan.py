@@ -53,14 +53,15 @@ async def rescan(
         records = done
         progress(done, whole)
 
-    places = {identity: (name, connects[name]) for identity, name in _named(found, connects).items()}
+    places = {identity: (name, connects[name]) for identity, name in named(found, connects).items()}
     work = Records(places, roster.configuration, roster.epoch, namespace, timeout_s, told)
     past = [quorum for quorum, _ in roster.past] or [roster.configuration.accept]
     moved = await work.rescan(past)
     return Rescanned(records, moved, roster.epoch)
 
 
-def _named(found: Standing, connects: Mapping[str, Connect]) -> dict[str, str]:
+def named(found: Standing, connects: Mapping[str, Connect]) -> dict[str, str]:
+    """Return what each member is called, by identity. Raises `ConfigurationError` if too few were named."""
     # One that is down tells nobody who it is. Which of the silent ones it is does not matter: each call carries
     # the identity that is meant, and another acceptor refuses it.
     named = {identity: name for name, identity in found.identities.items() if identity in found.roster.members}
