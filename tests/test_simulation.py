@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import pytest
@@ -51,25 +51,25 @@ QUIET = Scenario("quiet", "nothing goes wrong", clients=1, proposers=1, keys=1)
 
 DIGESTS = {
     "loss-1-1-1": "12a5b982141ef373",
-    "loss-2-2-2": "c79847a8cd9b9464",
-    "loss-6-2-2": "c06448f06720d4b6",
-    "loss-quorum-of-1": "77b4864adcf5d255",
+    "loss-2-2-2": "832308c63afa8ddb",
+    "loss-6-2-2": "6182c5a18f9b1e4d",
+    "loss-quorum-of-1": "1439f762ff51b998",
     "reorder-1-1-1": "1ea10451ec8deabd",
-    "reorder-1-2-2": "412f8320481c0d9c",
+    "reorder-1-2-2": "c8d7fb56a1326813",
     "reorder-2-1-2": "b9adb92a9ea93c6d",
-    "reorder-2-2-1": "259f3076a1c14588",
+    "reorder-2-2-1": "8cd6bc13c9187407",
     "partition-1-1-1": "576b95d352097269",
-    "partition-2-2-2": "7a5f6e9297b4372a",
-    "duplicates": "f8963d7e3d63642a",
-    "one-way": "dcaea1197a73f0a0",
-    "duel": "fcb06124d1c1627a",
-    "restarts": "546c07d150aff447",
-    "skewed-clocks": "aad7eaddd4f1226f",
-    "slow-acceptor": "4fbc744089c9e58b",
-    "amnesia": "ceeb99a42902ffd2",
-    "members-3-to-4": "05b5f7608bcc41bb",
-    "members-in-flux": "7079b3db26b4f165",
-    "members-without-rescan": "88f7b4057c962a13",
+    "partition-2-2-2": "51346f20d8764c16",
+    "duplicates": "432d2ddbb68af68f",
+    "one-way": "a9cbab39f6e9d39e",
+    "duel": "c16e8d086cee2119",
+    "restarts": "909ba2384328b37d",
+    "skewed-clocks": "83be1f5b7fbc524a",
+    "slow-acceptor": "33be5abedfcb6810",
+    "amnesia": "c0e1f5746fc4b64a",
+    "members-3-to-4": "882792204a92803c",
+    "members-in-flux": "44f2ffa60b351ebf",
+    "members-without-rescan": "8c3169552629cf91",
 }
 """Of seed 1 with 8 steps a client: the first 16 digits."""
 
@@ -175,8 +175,8 @@ def test_a_sound_scenario_shows_no_violation(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", MUST_FAIL, ids=lambda scenario: scenario.name)
 def test_a_must_fail_scenario_is_found_out(scenario: Scenario) -> None:
     scenario = replace(scenario, steps=20)
-    violated = [seed for seed in range(6) if simulate(scenario, seed, record=False).violated]
-    assert len(violated) >= 2
+    violated = (seed for seed in range(30) if simulate(scenario, seed, record=False).violated)
+    assert len(list(islice(violated, 2))) == 2
 
 
 @pytest.mark.parametrize("scenario", MUST_FAIL, ids=lambda scenario: scenario.name)
