@@ -24,6 +24,7 @@ from gryadka.acceptors.servers import FAKE, LocalCluster, find_server, local_clu
 from gryadka.checking.commands import add_to as add_checking
 from gryadka.checking.deletion_commands import add_to as add_deletion
 from gryadka.checking.members_commands import add_to as add_members
+from gryadka.collect_commands import add_to as add_collection
 from gryadka.doctor import Diagnosis, Finding, Level, gather, judge
 from gryadka.errors import ConfigurationError, GryadkaError
 from gryadka.kv_commands import add_to as add_store
@@ -225,6 +226,7 @@ add_members(app)
 add_deletion(app)
 add_simulation(app)
 add_operations(app)
+add_collection(app)
 add_store(app)
 add_proposers(app)
 

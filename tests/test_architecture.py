@@ -15,7 +15,7 @@ FLOORS = {
     3: ["checking", "operations", "options", "registers"],
     4: ["simulation", "http"],
     5: ["views", "chaos"],
-    6: ["course", "lab", "cli", "doctor", "facts", "kv_commands", "loc", "proposer_commands"],
+    6: ["course", "lab", "cli", "doctor", "facts", "kv_commands", "loc", "proposer_commands", "collect_commands"],
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 FORBIDDEN = {"asyncio", "redis", "time", "random", "os", "socket", "threading", "datetime", "secrets"}

@@ -83,6 +83,14 @@ def from_stored(stored: Value) -> Record:
     return Record(**fields, answers={key: tuple(kept) for key, kept in stored.get("answers", {}).items()})
 
 
+def is_deleted(stored: Value) -> bool:
+    """Say whether a register holds a deleted record, and not something that the store did not write."""
+    try:
+        return not from_stored(stored).exists
+    except NotARecord:
+        return False
+
+
 def to_stored(record: Record) -> Value:
     """Return what a register holds for this record: None if it is deleted and has no answers to keep."""
     answers = {"answers": record.answers} if record.answers else {}

@@ -20,9 +20,10 @@ from gryadka.acceptors.identity import Connections
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import ConfigurationError
 from gryadka.operations.membership import Progress, Report, Standing, change_members, standing
-from gryadka.operations.records import registers
+from gryadka.operations.records import floor_of, registers
 from gryadka.operations.rescan import rescan as again
 from gryadka.options import AsJson, Cluster, Namespace, Timeout, Yes, grouped
+from gryadka.protocol.acceptor import ZERO
 
 Name = Annotated[
     str, typer.Argument(help="An acceptor's name, host and port, as `acceptors ls` prints it; or its URL.")
@@ -55,7 +56,7 @@ def add_to(app: typer.Typer) -> None:
 @grouped
 def show(cluster: Cluster, as_json: AsJson = False) -> None:
     """Show who is a member, and whether a change of members is under way."""
-    connections = _connections(cluster.named)
+    connections = connections_of(cluster.named)
     found = asyncio.run(standing(connections, namespace=cluster.namespace))
     if others := set(found.roster.addresses.values()) - set(connections):  # members that nobody named
         more = {address: connections[address] for address in others}
@@ -121,14 +122,14 @@ def _without(now: Sequence[str], name: str) -> list[str]:
 
 
 def _change(wish: Callable[[list[str]], list[str]], cluster: Cluster, how: How, *urls: str) -> None:
-    connections = _connections(list(dict.fromkeys([*cluster.named, *urls])))
+    connections = connections_of(list(dict.fromkeys([*cluster.named, *urls])))
     found = asyncio.run(standing(connections, namespace=cluster.namespace))
     now = sorted(_members(found, connections))
     names = list(dict.fromkeys(wish(now)))
     if not how.yes:
         typer.echo(f"members now:   {', '.join(now)}\nmembers then:  {', '.join(names)}", err=True)
         typer.confirm("Change the members?", abort=True, err=True)
-    with _bar() as progress:
+    with progress_bar() as progress:
         options: dict[str, Any] = {"copy": not how.rescan, "instead": how.instead, "progress": progress}
         report: Report = asyncio.run(change_members(connections, names, namespace=cluster.namespace, **options))
     if how.as_json:
@@ -139,7 +140,8 @@ def _change(wish: Callable[[list[str]], list[str]], cluster: Cluster, how: How, 
 
 
 @contextmanager
-def _bar() -> Iterator[Progress]:
+def progress_bar() -> Iterator[Progress]:
+    """Give what shows on the terminal how far a step has come."""
     with tqdm(unit=" records", leave=False, disable=None) as bar:
 
         def progress(words: str, done: int, whole: int) -> None:
@@ -155,9 +157,9 @@ def rescan(cluster: Cluster, timeout_s: Timeout = 10.0, as_json: AsJson = False)
 
     No value changes. It may be ended with Ctrl-C at any time, and begun again.
     """
-    work = partial(again, _connections(cluster.named), namespace=cluster.namespace, timeout_s=timeout_s)
+    work = partial(again, connections_of(cluster.named), namespace=cluster.namespace, timeout_s=timeout_s)
     try:
-        with _bar() as progress:
+        with progress_bar() as progress:
             done = asyncio.run(work(progress=partial(progress, "rescan")))
     except KeyboardInterrupt:
         typer.echo("gryadka: ended too early; each value is as it was, and the command begins again", err=True)
@@ -178,9 +180,14 @@ def _members(found: Standing, connections: Connections) -> list[str]:
 
 @acceptors.command()
 def dump(url: NewUrl, namespace: Namespace = "gryadka") -> None:
-    """Print what one acceptor remembers, a JSON object a line: key, promised, accepted, value."""
+    """Print what one acceptor remembers, a JSON object a line: key, promised, accepted, value.
+
+    If it has forgotten records, its floor comes first: it promises no ballot below that for a key that is not there.
+    """
 
     async def lines() -> None:
+        if (floor := await floor_of(*_one(url), namespace)) != ZERO:
+            typer.echo(json.dumps({"floor": str(floor)}))
         async for key, state in registers(*_one(url), namespace):
             ballots = {"promised": str(state.promised), "accepted": str(state.accepted)}
             typer.echo(json.dumps({"key": key, **ballots, "value": state.value}, ensure_ascii=False))
@@ -195,7 +202,7 @@ def wipe(url: NewUrl, cluster: Cluster, yes: Yes = False) -> None:
     name = _name(url)
     namespace = cluster.namespace
     found = asyncio.run(standing(Connections([url]), namespace=namespace))
-    others = asyncio.run(standing(_connections(cluster.urls), namespace=namespace)) if cluster.urls else found
+    others = asyncio.run(standing(connections_of(cluster.urls), namespace=namespace)) if cluster.urls else found
     latest = max(found.roster, others.roster, key=lambda roster: roster.epoch)
     if found.identities.get(name) in latest.members:
         raise ConfigurationError(f"{name} is a member: its promises must not be forgotten; remove it first")
@@ -205,20 +212,22 @@ def wipe(url: NewUrl, cluster: Cluster, yes: Yes = False) -> None:
 
 
 async def _wiped(name: str, connect: Any, namespace: str) -> int:
-    wire, removed = await Wire.over(name, connect(), 5.0), 0
+    wire, removed, own_key = await Wire.over(name, connect(), 5.0), 0, f"{namespace}:acceptor"
     try:
         cursor = b"0"
         while True:
             cursor, keys = await wire.call("SCAN", cursor, "MATCH", f"{namespace}:*", "COUNT", 1000)
-            if keys:
+            # Its own hash, with identity and floor, goes last: one that is half wiped must not pass for a new one.
+            if keys := [key for key in keys if key != own_key.encode()]:
                 removed += await wire.call("DEL", *keys)
             if cursor == b"0":
-                return removed
+                return removed + int(await wire.call("DEL", own_key))
     finally:
         await wire.close()
 
 
-def _connections(urls: Sequence[str]) -> Connections:
+def connections_of(urls: Sequence[str]) -> Connections:
+    """Return what connects to these URLs, for work that may take its time. Raises `ConfigurationError`."""
     return Connections(urls, 5.0)
 
 

@@ -18,7 +18,7 @@ from gryadka.acceptors.redis import RedisAcceptor, to_ballot
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
 from gryadka.proposer import Proposer
-from gryadka.protocol.acceptor import ZERO, Accept, Conflict, State
+from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, State
 from gryadka.protocol.configuration import Configuration, Quorum
 
 AT_ONCE = 64
@@ -173,5 +173,14 @@ async def registers(name: str, connect: Connect, namespace: str) -> AsyncIterato
             fields = "promised", "accepted", "value"
             promised, accepted, value = await wire.call("HMGET", f"{namespace}:register:{key}", *fields)
             yield key, State(to_ballot(promised or b"0:0"), to_ballot(accepted or b"0:0"), value and value.decode())
+    finally:
+        await wire.close()
+
+
+async def floor_of(name: str, connect: Connect, namespace: str) -> Ballot:
+    """Return the ballot below which one server has forgotten records, or `ZERO`. Raises `AcceptorError`."""
+    wire = await Wire.over(name, connect(), 5.0)
+    try:
+        return to_ballot(await wire.call("HGET", f"{namespace}:acceptor", "floor") or b"0:0")
     finally:
         await wire.close()

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from math import inf
 
 from gryadka.checking.history import Operation, Outcome
-from gryadka.checking.linearizability import Ok, Verdict, Violation
+from gryadka.checking.linearizability import MODELS, Budget, Ok, Verdict, Violation, check
 
 END_OF_MARK = ";"
 
@@ -58,6 +58,19 @@ def check_appends(operations: Iterable[Operation]) -> Verdict:
             return violation("the text does not end with what was appended.", operation)
     unknown = [makers[mark] for mark in marks if makers[mark].outcome is Outcome.UNKNOWN]
     return _in_time([*told, *unknown], places)
+
+
+def check_texts(operations: Iterable[Operation], budget: Budget) -> Verdict:
+    """Judge one key's history of `get()`, `append(mark)` and `put("")`, which deletes; results are as above.
+
+    Here a search is needed. An append of unknown outcome that nobody ever saw is left out of it: if it took effect at
+    all, a deletion followed before anybody looked.
+    """
+    operations = list(operations)
+    seen = "".join(_text(operation) for operation in operations).split(END_OF_MARK)
+    marks = {mark + END_OF_MARK for mark in seen}
+    unseen = [o for o in operations if o.outcome is Outcome.UNKNOWN and o.f == "append" and o.args[0] not in marks]
+    return check([operation for operation in operations if operation not in unseen], MODELS["key-value"], budget)
 
 
 def _in_time(operations: list[Operation], places: dict[str, int]) -> Verdict:
