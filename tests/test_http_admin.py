@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ from gryadka.http.admin import ROUTES, Admin
 from gryadka.operations.membership import change_members
 from gryadka.operations.records import registers
 from tests.http_client import client
+from tests.test_http_malformed import HEADERS as ODD
 
 TOKEN = "0123456789abcdef"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -257,3 +260,31 @@ async def test_a_body_is_refused_before_it_is_read(operated: Admin, head: str) -
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 413")
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.slow
+async def test_no_malformed_request_is_a_fault_of_the_service(
+    operated: Admin, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each odd header, with each method, on each path, with the token and without."""
+
+    async def status(head: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(operated.url).port)
+        try:
+            writer.write(head)
+            async with asyncio.timeout(20):
+                return (await reader.readuntil(b"\r\n")).split()[1]
+        except asyncio.IncompleteReadError:  # it did not deserve an answer
+            return b""
+        finally:
+            writer.close()
+
+    told: Counter[bytes] = Counter()
+    for path, method in product(["/nothing", *ROUTES], [b"GET", b"POST", b"DELETE", b"BREW"]):
+        lines = [method + b" " + path.encode() + b" HTTP/1.1\r\nHost: x\r\n" + odd for odd in ODD]
+        token = f"\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n".encode()
+        told.update(await asyncio.gather(*(status(line + end) for line in lines for end in (token, b"\r\n\r\n"))))
+    assert {b"200", b"400", b"401", b"404", b"413"} <= set(told)
+    assert not {answer for answer in told if answer.startswith(b"5")}, told
+    assert not [record for record in caplog.records if record.name.startswith("gryadka")]
+    await fill(operated, 1)

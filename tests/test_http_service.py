@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -270,6 +271,36 @@ async def test_sizes_are_limited(http: httpx.AsyncClient) -> None:
         assert answer.status_code == 413 and answer.json()["error"] == "too-large"
     assert (await http.put("/kv/" + "k" * 1025, json=1)).status_code == 414
     assert (await http.put("/kv/a", json=1, headers={"Content-Encoding": "gzip"})).status_code == 415
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("PUT", "/nothing", b"404"), ("BREW", "/healthz", b"405")])
+async def test_a_body_that_nobody_wants_is_not_waited_for(
+    service: Service, method: str, path: str, status: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+    writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert (await reader.readuntil(b"\r\n")).split()[1] == status
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def test_a_body_that_nobody_wants_is_not_kept(service: Service) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+    chunk = b"x" * 1_000_000
+    tracemalloc.start()
+    try:
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n")
+        for _ in range(60):
+            writer.write(chunk)
+            await writer.drain()
+        assert (await reader.readuntil(b"\r\n")).split()[1] == b"200"
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        writer.close()
+    assert peak < 30_000_000
 
 
 @pytest.mark.parametrize("head", ["Content-Length: 99999999999", "Transfer-Encoding: chunked"])

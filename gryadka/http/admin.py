@@ -21,7 +21,7 @@ import secrets
 from dataclasses import asdict
 from typing import Any, Self
 
-from tornado.web import Application, stream_request_body
+from tornado.web import Application
 
 from gryadka.errors import ConfigurationError, GryadkaError, NotApplied
 from gryadka.http import inside
@@ -102,9 +102,8 @@ class Admin:
         await self.stop()
 
 
-@stream_request_body
 class AdminHandler(Handler):
-    """A handler that answers only to those who know the token. It is streamed, so that a body is refused unread."""
+    """A handler that answers only to those who know the token. A body is refused unread."""
 
     def initialize(self, admin: Admin) -> None:
         self.admin = admin
@@ -117,9 +116,6 @@ class AdminHandler(Handler):
             raise BadRequest("send the administrator's token: Authorization: Bearer TOKEN", 401, "unauthorized")
         if self.request.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.request.headers:
             raise BadRequest("send no body: there is nothing to say in one", 413, "too-large")
-
-    def data_received(self, chunk: bytes) -> None:
-        """Never called: who sends a body is refused before."""
 
 
 class ProposerHandler(AdminHandler):

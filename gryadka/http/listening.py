@@ -9,7 +9,7 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
-from tornado.web import Application, HTTPError, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
 from gryadka.errors import ConfigurationError, GryadkaError
 from gryadka.http.failures import ChangeFailed, PreconditionFailed, Refused, told
@@ -49,8 +49,15 @@ class Listening:
         await self._server.close_all_connections()
 
 
+@stream_request_body
 class Handler(RequestHandler):
-    """What all handlers share: JSON, and errors as JSON."""
+    """What all handlers share: JSON, and errors as JSON.
+
+    Bodies are streamed, so that one that nobody wants is never kept.
+    """
+
+    def data_received(self, chunk: bytes) -> None:
+        """Drop it: only a record has a body."""
 
     def set_default_headers(self) -> None:
         self.set_header("Server", "gryadka")

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from tornado.web import Application, stream_request_body
+from tornado.web import Application
 
 from gryadka.errors import NotApplied
 from gryadka.http import reading
@@ -123,9 +123,8 @@ class ServiceHandler(Handler):
         self.service = service
 
 
-@stream_request_body
 class KeyHandler(ServiceHandler):
-    """One key's record. The body is streamed, so that one that is too large is refused before it is read."""
+    """One key's record. A body that is too large is refused before it is read."""
 
     allowed = ("GET", "HEAD", "PUT", "POST", "DELETE")
 
