@@ -1,8 +1,8 @@
 """Lesson 12: a learner's lock, judged by whom it was given to, in what order, and for how long.
 
 What may live here: the runs in which it is tried, and the judgement. The clock and both networks, from a client to
-the services and from these to the acceptors, are the simulator's; `Store` and `Proposer` are the real ones. What is
-tried are two functions, `acquire(store, name, me, now_s)` and `release(store, name, token)`; see `capstone`.
+the services (`carrier`) and from these to the acceptors, are simulated; `Store` and `Proposer` are the real ones.
+What is tried are two functions, `acquire(store, name, me, now_s)` and `release(store, name, token)`; see `capstone`.
 
 What has to hold, whatever is lost or late:
 
@@ -23,12 +23,11 @@ from typing import Any
 from gryadka.acceptors.memory import MemoryAcceptor
 from gryadka.checking.limits import TimeUp, time_limit
 from gryadka.course.capstone import FREE, LEASE_S
-from gryadka.course.checking import Unfinished, why
+from gryadka.course.carrier import Between, Carrier
+from gryadka.course.checking import BY_THE_RULES, Unfinished, why
 from gryadka.course.finding import Finding
 from gryadka.errors import NotApplied, OutcomeUnknown
-from gryadka.http.reading import read_once
-from gryadka.http.records import Answer, Condition, Record
-from gryadka.http.store import ANY, KeyValue, Store
+from gryadka.http.store import KeyValue, Store
 from gryadka.proposer import Proposer
 from gryadka.protocol.configuration import Configuration
 from gryadka.simulation import plan
@@ -43,7 +42,6 @@ LOCK = "lock"
 SERVICES = 2
 ACCEPTORS = ("A", "B", "C")
 READER = 1_000_000  # the id of the proposer that looks at the lock for the judge
-HTTP_TIMEOUT_S = 0.5
 FAULTS_S = 15.0  # all that breaks has healed by then
 PATIENCE_S = 60.0
 MAX_STEPS = 100_000
@@ -56,7 +54,11 @@ _CALM = Weather(delay_s=(0.001, 0.001))
 
 
 class Fault(Exception):
-    """A run that went wrong. The message says how, in a sentence."""
+    """A run that went wrong: how, in a sentence, and what should have happened at its last step."""
+
+    def __init__(self, fault: str, rule: str = "") -> None:
+        super().__init__(fault)
+        self.rule = rule
 
 
 @dataclass
@@ -81,11 +83,13 @@ class Night:
     asked: int = 0
     troubled: int = 0  # requests that were lost, late or refused
     fault: str = ""
+    rule: str = ""
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Tell the run in words."""
-        return tuple(f"{at_s:.3f} s: {words}" for at_s, words in self.log)
+        *told, last = (f"{at_s:.3f} s: {words}" for at_s, words in self.log)
+        return (*told, last + (BY_THE_RULES + self.rule if self.rule else ""))
 
 
 KINDS: dict[str, str] = {
@@ -130,12 +134,14 @@ def judge(acquire: Acquire, release: Release) -> Finding:
 def spend(acquire: Acquire, release: Release, kind: str, seed: int) -> Night:
     """Let clients use the lock through a night of faults; the same seed gives the same night."""
     night = Night(kind, seed)
+    world = _World(acquire, release, night)
     try:
-        run(_World(acquire, release, night).run(), max_steps=MAX_STEPS)
+        run(world.run(), max_steps=MAX_STEPS)
     except Fault as fault:
-        night.fault = str(fault)
+        night.fault, night.rule = str(fault), fault.rule
     except SimulationError as error:
         night.fault = f"the run could not go on: {error}"
+    night.troubled = world.between.troubled
     return night
 
 
@@ -148,13 +154,13 @@ class _World:
         self.calm = night.kind == "by turns"
         self.chance = plan.stream(night.seed, night.kind)
         self.weather = plan.DrawnFates(_WEATHER, plan.stream(night.seed, "acceptors"))
-        self.down: set[int] = set()
+        self.between = Between(self.chance, broken=self._troubled, say=self._say)
         self.made = 0
 
     async def run(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.network = Network(self.loop, self.members, self._fate)
-        self.services = [self._service() for _ in range(SERVICES)]
+        self.between.services += [self._service() for _ in range(SERVICES)]
         rng = plan.stream(self.night.seed, "reader")
         self.reader = Store(Proposer(Configuration.majority(ACCEPTORS), self.members, rng=rng, id=READER))
         if self.night.kind == "by turns":
@@ -207,35 +213,50 @@ class _World:
     async def _must_get(self, me: str, reason: str) -> Lease:
         lease = await self._ask(me)
         if lease is None:
-            raise Fault(f"{reason}, and yet {me} was told None")
+            raise Fault(f"{reason}, and yet {me} was told None", "a lock that nobody has is given to whoever asks")
         return lease
 
     async def _ask(self, me: str) -> Lease | None:
         now_s = self.loop.time()
         self._say(f"{me} asks for the lock")
         self.night.asked += 1
-        token = await self._tried("acquire", self.acquire(_Carrier(self, me), LOCK, me, now_s))
+        token = await self._tried("acquire", self.acquire(Carrier(self.between, me), LOCK, me, now_s))
         stored = await self._stored()
         if token is None:
             self._say(f"{me} is told None; the record says {_in_words(stored)}")
             if stored["owner"] == me and stored["until"] > now_s and not self._has(me, stored["token"]):
-                raise Fault(f"acquire told {me} None, and yet the record says that {me} has the lock")
+                raise Fault(
+                    f"acquire told {me} None, and yet the record says that {me} has the lock",
+                    "who is told None does not have it; a request that is sent again has to be known again",
+                )
             return None
         if type(token) is not int:
             raise Fault(f"acquire has to return a whole number or None; it returned {token!r}")
         self._say(f"{me} gets token {token}")
         if stored["token"] < token:
-            raise Fault(f"acquire gave {me} token {token}, but the record says {_in_words(stored)}")
+            raise Fault(
+                f"acquire gave {me} token {token}, but the record says {_in_words(stored)}",
+                "a token counts once it is stored, and the store has said so",
+            )
         return self._given(Lease(me, token, now_s, self.loop.time(), now_s + LEASE_S))
 
     def _given(self, lease: Lease) -> Lease:
         for other in self.night.leases:
             if other.token == lease.token:
-                raise Fault(f"token {lease.token} was given twice: to {other.owner}, and to {lease.owner}")
+                raise Fault(
+                    f"token {lease.token} was given twice: to {other.owner}, and to {lease.owner}",
+                    f"each time that the lock is given, the token is larger: here at least {lease.token + 1}",
+                )
             if other.told_s < lease.asked_s and other.token > lease.token:
-                raise Fault(f"{lease.owner} got token {lease.token}, after {other.owner} had got {other.token}")
+                raise Fault(
+                    f"{lease.owner} got token {lease.token}, after {other.owner} had got {other.token}",
+                    f"whoever asks later gets a larger token: here at least {other.token + 1}",
+                )
             if max(other.told_s, lease.told_s) < min(other.ends_s, lease.ends_s):
-                raise Fault(f"{lease.owner} was given the lock while {other.owner} still had it")
+                raise Fault(
+                    f"{lease.owner} was given the lock while {other.owner} still had it",
+                    f"it is {other.owner}'s until {other.ends_s:.3f} s: {lease.owner} is told None",
+                )
         self.night.leases.append(lease)
         return lease
 
@@ -245,7 +266,7 @@ class _World:
     async def _free(self, me: str, lease: Lease) -> None:
         self._say(f"{me} releases token {lease.token}")
         lease.ends_s = min(lease.ends_s, self.loop.time())
-        await self._tried("release", self.release(_Carrier(self, me), LOCK, lease.token))
+        await self._tried("release", self.release(Carrier(self.between, me), LOCK, lease.token))
         await self._stored()
 
     async def _tried(self, name: str, work: Awaitable[Any]) -> Any:
@@ -270,8 +291,8 @@ class _World:
 
     # -- services and networks -------------------------------------------------------------------------
 
-    def troubled(self) -> bool:
-        """Whether things break at this time."""
+    def _troubled(self) -> bool:
+        # Whether things break at this time.
         return not self.calm and self.loop.time() < FAULTS_S
 
     def _service(self) -> Store:
@@ -283,99 +304,22 @@ class _World:
     def _restart(self) -> None:
         number = self.chance.randrange(SERVICES)
         self._say(f"service {number + 1} is killed")
-        self.down.add(number)
+        self.between.down.add(number)
 
         def back() -> None:
             self._say(f"service {number + 1} starts again")
-            self.services[number] = self._service()
-            self.down.discard(number)
-            if self.troubled():
+            self.between.services[number] = self._service()
+            self.between.down.discard(number)
+            if self._troubled():
                 self.loop.call_later(self.chance.uniform(1, 4), self._restart)
 
         self.loop.call_later(self.chance.uniform(0.3, 1.5), back)
 
     def _fate(self, source: str, target: str, number: int) -> plan.Fate:
-        return self.weather(source, target, number) if self.troubled() else (_CALM.delay_s[0],)
+        return self.weather(source, target, number) if self._troubled() else (_CALM.delay_s[0],)
 
     def _say(self, words: str) -> None:
         self.night.log.append((self.loop.time(), words))
-
-
-class _Carrier:
-    """A client's requests on their way to the services. They, or their answers, may be lost, late or refused."""
-
-    def __init__(self, world: _World, client: str) -> None:
-        self._world, self._client = world, client
-
-    async def get(self, key: str) -> Record:
-        record: Record = await self._carried("GET", lambda store: store.get(key))
-        return record
-
-    async def put(self, key: str, value: Any, *, condition: Condition = ANY, once: str | None = None) -> Answer:
-        read_once(once)
-        return await self._written("PUT", lambda store: store.put(key, value, condition=condition, once=once))
-
-    async def delete(self, key: str, *, condition: Condition = ANY, once: str | None = None) -> Answer:
-        read_once(once)
-        return await self._written("DELETE", lambda store: store.delete(key, condition=condition, once=once))
-
-    async def change(
-        self, key: str, name: str, arguments: Any, *, condition: Condition = ANY, once: str | None = None
-    ) -> Answer:
-        read_once(once)
-        return await self._written(
-            "POST", lambda store: store.change(key, name, arguments, condition=condition, once=once)
-        )
-
-    async def close(self) -> None:
-        pass
-
-    async def _written(self, method: str, ask: Callable[[Store], Awaitable[Answer]]) -> Answer:
-        answer: Answer = await self._carried(method, ask)
-        return answer
-
-    async def _carried(self, method: str, ask: Callable[[Store], Awaitable[Any]]) -> Any:
-        world, chance = self._world, self._world.chance
-        number = chance.randrange(SERVICES)
-        await asyncio.sleep(0.002)
-        fates = ("fine",) * 14 + ("lost", "late", "answer lost", "answer lost")
-        fate = chance.choice(fates) if world.troubled() else "fine"
-        if number in world.down:
-            fate = "refused"
-        if fate != "fine":
-            world.night.troubled += 1
-            world._say(f"{self._client}'s {method} to service {number + 1}: {_FATES[fate]}")
-        if fate == "refused":
-            raise NotApplied("not applied: the service cannot be reached")
-        if fate == "lost":
-            await asyncio.sleep(HTTP_TIMEOUT_S)
-            raise _unclear(method)
-        delay_s = chance.uniform(HTTP_TIMEOUT_S, 4 * HTTP_TIMEOUT_S) if fate == "late" else 0.0
-        task = world.loop.create_task(_later(delay_s, ask, world.services[number]))
-        task.add_done_callback(lambda task: task.cancelled() or task.exception())  # perhaps nobody waits for it
-        done, _ = await asyncio.wait({task}, timeout=HTTP_TIMEOUT_S)
-        if not done or fate == "answer lost":
-            raise _unclear(method)
-        return task.result()
-
-
-_FATES = {
-    "lost": "it gets lost",
-    "late": "it is late",
-    "answer lost": "its answer gets lost",
-    "refused": "nobody is there",
-}
-
-
-async def _later(delay_s: float, ask: Callable[[Store], Awaitable[Any]], store: Store) -> Any:
-    await asyncio.sleep(delay_s)
-    return await ask(store)
-
-
-def _unclear(method: str) -> NotApplied | OutcomeUnknown:
-    if method == "GET":
-        return NotApplied("not read: no answer came")
-    return OutcomeUnknown("perhaps applied, perhaps not: no answer came")
 
 
 def _in_words(stored: dict[str, Any]) -> str:
