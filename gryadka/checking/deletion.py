@@ -118,8 +118,8 @@ class Rules:
         """Say whether the record, which holds `value`, is the tombstone that was accepted at `ballot`."""
         return acceptor.accepted == ballot
 
-    def raised(self, acceptor: Acceptor, ballot: int) -> int:
-        """Return the floor once the record is forgotten that was accepted at `ballot`."""
+    def raised(self, acceptor: Acceptor, ballot: int, value: Value) -> int:
+        """Return the floor once this record is forgotten, which holds `value`."""
         return max(acceptor.floor, acceptor.promised)
 
     def may_apply(self, first: int, ancestors: Sequence[int]) -> bool:
@@ -270,7 +270,7 @@ class Deletion:
         if world.forgets >> ballot & 1 and acceptor.accepted > 0:
             value = self.value(world, acceptor.accepted)
             if self.rules.may_forget(acceptor, ballot) and self.rules.still_there(acceptor, ballot, value):
-                floor = self.rules.raised(acceptor, ballot)
+                floor = self.rules.raised(acceptor, ballot, value)
                 yield "forgets", ballot, acceptor._replace(promised=0, accepted=-1, floor=floor)
         if self.scope.other_keys and ballot > acceptor.floor:
             yield "raises its floor", ballot, acceptor._replace(floor=ballot)

@@ -53,7 +53,7 @@ class AgesRules(Rules):
         """Say whether the record is the tombstone of this ballot, and has promised nothing since."""
         return acceptor.accepted == ballot == acceptor.promised
 
-    def raised(self, acceptor: Acceptor, ballot: int) -> int:
+    def raised(self, acceptor: Acceptor, ballot: int, value: Value) -> int:
         """Keep the floor where it is."""
         return 0
 

@@ -10,8 +10,12 @@ from itertools import pairwise
 
 from gryadka.checking.deletion import Acceptor, Deletion, Label, Numbers, World
 from gryadka.checking.explore import Step, Violation
+from gryadka.protocol import value
+from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Ballot, Prepare, Promise, State
+from gryadka.trace import Event
 
 NAMES = "ABCDEFGHIJ"
+KEY = "register"
 
 
 def tell(model: Deletion, trace: Sequence[Step[Numbers, Label]]) -> list[str]:
@@ -26,6 +30,43 @@ def why(model: Deletion, violation: Violation[Numbers, Label]) -> str:
     if not violation.trace:
         return f"whatever happens, it is never so that {violation.name}"
     return model.why(violation.name, violation.trace[-1].state)
+
+
+def events(model: Deletion, trace: Sequence[Step[Numbers, Label]]) -> list[Event]:
+    """Return a run as the events that a recorder would have written; of other models, what concerns the register.
+
+    An acceptor without a record is shown as one that has promised its floor, which is how it answers.
+    """
+    found: list[Event] = []
+    for number, (before, after) in enumerate(pairwise(trace), start=1):
+        word, ballot, place = after.label or ("", 0, 0)
+        if word not in ("promises", "accepts", "forgets"):
+            continue
+        was, now = _acceptor(model, before.state, place), _acceptor(model, after.state, place)
+        name, world = NAMES[place], model.worlds[after.state[0]]
+        if word == "forgets":
+            note = f"forgets the record; its floor is {now.floor}"
+            found.append(Event("state", number, name, key=KEY, state=State(_ballot(now.floor)), note=note))
+            continue
+        message: Prepare | Accept = Prepare(_ballot(ballot))
+        reply: Promise | Accepted = Promise(_ballot(was.accepted), _text(model, world, was.accepted))
+        if request := world.accepts[ballot - 1] if word == "accepts" else None:
+            stored = _text(model, world, ballot) or ""
+            message, reply = Accept(_ballot(ballot), stored, _ballot(request.promise)), Accepted()
+        state = State(_ballot(now.promised), _ballot(now.accepted), _text(model, world, now.accepted))
+        proposer = f"proposer-{ballot}"
+        found.append(Event("sent", number, proposer, peer=name, key=KEY, message=message))
+        found.append(Event("state", number, name, peer=proposer, key=KEY, message=message, reply=reply, state=state))
+    return found
+
+
+def _ballot(number: int) -> Ballot:
+    return Ballot(number, number) if number > 0 else ZERO
+
+
+def _text(model: Deletion, world: World, accepted: int) -> str | None:
+    held = list(model.value(world, accepted)) or None
+    return value.pack(value.encode(held), {}, _ballot(accepted)) if accepted > 0 else None
 
 
 def _sentence(model: Deletion, label: Label, before: Numbers, after: Numbers) -> str:
@@ -65,7 +106,7 @@ def _news(model: Deletion, was: World, now: World) -> Iterable[str]:
             )
             yield f" -- {who}; it was shown {_list(shown or ())}"
         if now.forgets & ~was.forgets & 1 << number:
-            yield f" -- all have the tombstone of ballot {number}: it may be forgotten"
+            yield f" -- the collector lets all forget what they accepted at ballot {number}"
 
 
 def _acceptor(model: Deletion, state: Numbers, place: int) -> Acceptor:
@@ -89,5 +130,5 @@ def _stored(model: Deletion, world: World, ballot: int) -> str:
     return _list(request.value) + promise
 
 
-def _list(value: Sequence[int]) -> str:
-    return str(list(value)) if value else "no value"
+def _list(numbers: Sequence[int]) -> str:
+    return str(list(numbers)) if numbers else "no value"

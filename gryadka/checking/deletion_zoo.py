@@ -86,7 +86,7 @@ class KeepsNoFloor(Rules):
 class RaisesTheFloorToTheTombstoneOnly(Rules):
     """Forgets that it has promised more since it accepted the tombstone."""
 
-    def raised(self, acceptor: Acceptor, ballot: int) -> int:
+    def raised(self, acceptor: Acceptor, ballot: int, value: Value) -> int:
         return max(acceptor.floor, ballot)
 
 

@@ -51,7 +51,8 @@ def judge(operations: Sequence[Operation]) -> Iterator[tuple[str, str]]:
                 f"{_told(lost)} was acknowledged, and then {operation} was shown {list(shown)}",
             )
     if not _fits(operations):
-        yield ONE_ORDER, "no order of these changes explains what their callers were shown"
+        shown_all = [f"{operation} was shown {list(operation.shown or ())}" for operation in ended]
+        yield ONE_ORDER, f"no order explains that {' and that '.join(shown_all)}"
 
 
 def _seen(ended: Iterable[Operation], numbers: frozenset[int]) -> set[int]:

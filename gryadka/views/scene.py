@@ -127,6 +127,10 @@ class Scene:
             return f"{name} asks {listed(asked)} to {wording.wish(event.message)}" + (f": {why}" if why else "")
         if event.kind == "state" and event.message and event.node in self.acceptors:
             return self._answered(event, event.message)
+        if event.kind == "state" and event.state and event.node in self.acceptors:  # of its own accord: see the note
+            acceptor = self.acceptors[event.node]
+            acceptor.state, acceptor.said = event.state, event.note or "changes"
+            return f"{name} {acceptor.said}"
         if event.kind == "delivered" and event.message and event.reply is not None:  # `Accepted()` is falsy
             return self._heard(event, event.message, event.reply)
         if event.kind == "failed":
