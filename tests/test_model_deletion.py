@@ -116,7 +116,7 @@ def test_symmetry_changes_no_verdict() -> None:
 STEPS = {
     "keeps no floor": 14,
     "raises the floor to the tombstone only": 14,
-    "collects a majoritys tombstone": 13,
+    "collects what a majority has": 13,
     "forgets without comparing": 14,
     "forgets any tombstone": 14,
     "collects a value": 11,

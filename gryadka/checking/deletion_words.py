@@ -45,7 +45,7 @@ def events(model: Deletion, trace: Sequence[Step[Numbers, Label]]) -> list[Event
         was, now = _acceptor(model, before.state, place), _acceptor(model, after.state, place)
         name, world = NAMES[place], model.worlds[after.state[0]]
         if word == "forgets":
-            note = f"forgets the record; its floor is {now.floor}"
+            note = f"forgets the record; its floor is {now.floor or 'nothing'}"
             found.append(Event("state", number, name, key=KEY, state=State(_ballot(now.floor)), note=note))
             continue
         message: Prepare | Accept = Prepare(_ballot(ballot))
@@ -78,7 +78,7 @@ def _sentence(model: Deletion, label: Label, before: Numbers, after: Numbers) ->
             f"{name} promises ballot {ballot} ({_wish(model, ballot)}), and reports {_held(model, was, before, place)}"
         ),
         "accepts": lambda: f"{name} accepts ballot {ballot}: {_stored(model, now, ballot)}",
-        "forgets": lambda: f"{name} forgets the record; its floor is {acceptor.floor}",
+        "forgets": lambda: f"{name} forgets the record; its floor is {acceptor.floor or 'nothing'}",
         "raises its floor": lambda: f"{name} raises its floor to {ballot} for another register",
         "tells the reader": lambda: f"{name} tells reader {ballot + 1} {_held(model, was, before, place)}",
         "notes the plan": lambda: f"{name} notes the plan, and tells its floor, {acceptor.floor}",

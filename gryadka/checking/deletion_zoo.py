@@ -78,8 +78,8 @@ def _sound(scope: Scope) -> Callable[[R], R]:
 class KeepsNoFloor(Rules):
     """Forgets the record, and with it what it had promised."""
 
-    def promised(self, acceptor: Acceptor) -> int:
-        return max(acceptor.promised, 0)
+    def raised(self, acceptor: Acceptor, ballot: int, value: Value) -> int:
+        return acceptor.floor
 
 
 @_wrong(ONE_ORDER, Scope(("read", "write", "write")))
@@ -91,7 +91,7 @@ class RaisesTheFloorToTheTombstoneOnly(Rules):
 
 
 @_wrong(UNDONE, Scope(WRITE_DELETE_READ))
-class CollectsAMajoritysTombstone(Rules):
+class CollectsWhatAMajorityHas(Rules):
     """Takes a tombstone that was acknowledged for one that everybody has."""
 
     def collectable(self, value: Value, votes: int) -> bool:
