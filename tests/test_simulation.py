@@ -69,7 +69,7 @@ DIGESTS = {
     "amnesia": "c0e1f5746fc4b64a",
     "members-3-to-4": "882792204a92803c",
     "members-in-flux": "44f2ffa60b351ebf",
-    "members-without-rescan": "8c3169552629cf91",
+    "members-without-rescan": "3430c9c6e87b46a9",
 }
 """Of seed 1 with 8 steps a client: the first 16 digits."""
 
