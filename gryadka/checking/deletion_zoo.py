@@ -14,7 +14,7 @@ from gryadka.checking.deletion import GONE, Acceptor, Deletion, Rules, Scope
 from gryadka.checking.deletion_ages import AgesRules, AgesScope, DeletionByAges, Lows
 from gryadka.checking.deletion_members import DeletionAndMembers, MembersRules, MembersScope
 from gryadka.checking.one_order import LOST, ONE_ORDER, UNDONE, Kind, Value
-from gryadka.checking.quorum_reads import QuorumReads, ReadsRules, ReadsScope
+from gryadka.checking.quorum_reads import QuorumReads, ReadsRules, ReadsScope, Told
 from gryadka.checking.zoo import Animal
 
 R = TypeVar("R", bound=type[Rules])
@@ -264,42 +264,55 @@ class JoinsInTheMiddle(AgesRules):
 class ShowsTheHighestBallot(ReadsRules):
     """Does not ask whether what a prepare quorum reports was chosen."""
 
-    def answer(self, ballots: Sequence[int]) -> int | None:
-        return max(ballots) if len(ballots) >= self.scope.prepare_quorum else None
+    def answer(self, told: Sequence[Told]) -> int | None:
+        return max(told)[0] if len(told) >= self.scope.prepare_quorum else None
 
 
 @_wrong(LOST, READS)
 class ShowsTheFirstAnswer(ReadsRules):
     """Does not wait for a quorum."""
 
-    def answer(self, ballots: Sequence[int]) -> int | None:
-        return max(ballots)
+    def answer(self, told: Sequence[Told]) -> int | None:
+        return max(told)[0]
 
 
 @_wrong(LOST, ReadsScope(("write", "write"), 4, 2, 3))
 class IsContentWithAPrepareQuorum(ReadsRules):
     """Shows what a prepare quorum reports alike, though an accept quorum is larger."""
 
-    def answer(self, ballots: Sequence[int]) -> int | None:
-        highest = max(ballots)
-        return highest if ballots.count(highest) >= self.scope.prepare_quorum else None
+    def answer(self, told: Sequence[Told]) -> int | None:
+        ballots = [accepted for accepted, _ in told]
+        return max(ballots) if ballots.count(max(ballots)) >= self.scope.prepare_quorum else None
 
 
 @_wrong(LOST, ReadsScope(("write", "write"), 4, 3, 2))
 class IsContentWithAnAcceptQuorum(ReadsRules):
     """Shows what an accept quorum reports alike, though a prepare quorum is larger."""
 
-    def answer(self, ballots: Sequence[int]) -> int | None:
-        highest = max(ballots)
-        return highest if ballots.count(highest) >= self.scope.accept_quorum else None
+    def answer(self, told: Sequence[Told]) -> int | None:
+        ballots = [accepted for accepted, _ in told]
+        return max(ballots) if ballots.count(max(ballots)) >= self.scope.accept_quorum else None
 
 
 @_wrong(UNDONE, ReadsScope(("write", "delete"), 4, 3, 2, readers=1))
-class CountsWhoReportsNothing(ReadsRules):
+class TrustsWhoReportsNothing(ReadsRules):
     """Takes one that reports nothing for one that knows of nothing newer."""
 
-    def answer(self, ballots: Sequence[int]) -> int | None:
-        highest = max(ballots)
-        if len(ballots) < self.scope.prepare_quorum:
-            return None
-        return highest if highest == 0 or ballots.count(highest) >= self.scope.accept_quorum else None
+    def may_be_hidden(self, highest: int, told: Sequence[Told]) -> bool:
+        return False
+
+
+@_sound(ReadsScope(("write", "delete"), readers=1))
+class TrustsWhoReportsNothingOfAMajority(ReadsRules):
+    """Does the same where all quorums are majorities."""
+
+    def may_be_hidden(self, highest: int, told: Sequence[Told]) -> bool:
+        return False
+
+
+@_sound(ReadsScope(("write", "delete"), 4, 3, 2, readers=1))
+class LeavesOutWhoReportsNothing(ReadsRules):
+    """Wants a prepare quorum of those that report something."""
+
+    def may_be_hidden(self, highest: int, told: Sequence[Told]) -> bool:
+        return sum(accepted > 0 for accepted, _ in told) < self.scope.prepare_quorum

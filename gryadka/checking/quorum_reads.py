@@ -8,8 +8,9 @@ A reader asks every acceptor what it has accepted; the answers come at different
   chosen, and nothing newer was when the reader began;
 - if a prepare quorum reports nothing at all: nothing is chosen, or it was deleted and collected.
 
-One that reports nothing beside others that report something does not count: perhaps it has forgotten a tombstone
-that is newer than what they report. (With majorities it would do no harm: there any two accept quorums meet.)
+Somebody who reports nothing may have forgotten a tombstone that is newer than what the others report. So it tells what
+it has promised, which is its floor then, and that must not be higher. (With majorities it would do no harm: there any
+two accept quorums meet.)
 
 Else it falls back to a change that changes nothing, and is no reader any more. Both quorums are needed: one shows
 that there is nothing newer, the other that what is shown cannot be lost again.
@@ -24,7 +25,10 @@ from typing import NamedTuple
 from gryadka.checking.deletion import Acceptor, Deletion, Label, Numbers, Rules, Scope, World
 from gryadka.checking.one_order import Operation, Value
 
-SILENT = -1
+SILENT = (-1, -1)
+
+Told = tuple[int, int]
+"""What an acceptor tells a reader: the ballot that it has accepted, and, if that is 0, the one that it has promised."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +48,17 @@ class Reading(NamedTuple):
 class ReadsRules(Rules):
     """When a reader may answer."""
 
-    def answer(self, ballots: Sequence[int]) -> int | None:
-        """Return the ballot whose value to show (0: nothing), or None to go on waiting.
+    def answer(self, told: Sequence[Told]) -> int | None:
+        """Return the ballot whose value to show (0: nothing), or None to go on waiting, with so much told so far."""
+        ballots = [accepted for accepted, _ in told]
+        highest = max(ballots)
+        if len(told) < self.scope.prepare_quorum or (highest and self.may_be_hidden(highest, told)):
+            return None
+        return highest if highest == 0 or ballots.count(highest) >= self.scope.accept_quorum else None
 
-        `ballots` are those that the acceptors have reported so far, 0 for nothing at all.
-        """
-        highest, known = max(ballots), [ballot for ballot in ballots if ballot]
-        if highest == 0:
-            return 0 if len(ballots) >= self.scope.prepare_quorum else None
-        enough = len(known) >= self.scope.prepare_quorum and known.count(highest) >= self.scope.accept_quorum
-        return highest if enough else None
+    def may_be_hidden(self, highest: int, told: Sequence[Told]) -> bool:
+        """Say whether somebody may have forgotten what was newer than the `highest` ballot."""
+        return any(promised > highest for _, promised in told)
 
 
 class QuorumReads(Deletion):
@@ -85,20 +90,21 @@ class QuorumReads(Deletion):
         world, cells = self.worlds[state[0]], list(state[1:])
         acceptor = self.acceptors[cells[place]]
         reading: Reading = world.beside[reader]
-        cells[place] = self._telling(acceptor, reader, max(acceptor.accepted, 0))
-        said = [self.acceptors[cell].beside[reader] for cell in cells]
+        promised = self.rules.promised(acceptor) if acceptor.accepted <= 0 else 0
+        cells[place] = self._telling(acceptor, reader, (max(acceptor.accepted, 0), promised))
+        told = [self.acceptors[cell].beside[reader] for cell in cells]
         begun = world.acknowledged if reading.begun is None else reading.begun
-        answer = self.rules.answer([ballot for ballot in said if ballot != SILENT])
+        answer = self.rules.answer([one for one in told if one != SILENT])
         reading = Reading(begun, None if answer is None else self.value(world, answer))
         ended = world.acknowledged
         if answer is not None:
             ended |= 1 << len(self.ballots) + 1 + reader
-            cells = [self._telling(self.acceptors[cell], reader, 0) for cell in cells]
+            cells = [self._telling(self.acceptors[cell], reader, (0, 0)) for cell in cells]
         beside = (*world.beside[:reader], reading, *world.beside[reader + 1 :])
         return self._settle(self.worlds.number(world._replace(beside=beside, acknowledged=ended)), cells)
 
-    def _telling(self, acceptor: Acceptor, reader: int, ballot: int) -> int:
-        beside = (*acceptor.beside[:reader], ballot, *acceptor.beside[reader + 1 :])
+    def _telling(self, acceptor: Acceptor, reader: int, told: Told) -> int:
+        beside = (*acceptor.beside[:reader], told, *acceptor.beside[reader + 1 :])
         return self.acceptors.number(acceptor._replace(beside=beside))
 
     def operations(self, world: World) -> list[Operation]:
