@@ -12,7 +12,7 @@ without a callback nothing is built. Events are immutable, and a list of them is
 | sent | proposer | acceptor | `message` |
 | delivered | proposer | acceptor | `message` that was answered, `reply` |
 | failed | proposer | acceptor | `message`, `note`: why there is no answer |
-| state | acceptor | | `message`, `reply`, `state` after it |
+| state | acceptor | | `message`, `reply`, `state` after it; or, if no message changed it, `note` and `state` |
 | dropped, duplicated, crashed, restarted, paused, resumed, partitioned, healed | | | `note` |
 
 A `Trace` holds such events, saves and loads them, and gives a link: one line of text that stands for the run.

@@ -12,6 +12,8 @@ from gryadka.course import forgetting
 from gryadka.course.checks import LearnersChecks
 from gryadka.operations.deletion import collect, delete
 from gryadka.protocol.acceptor import ZERO, Ballot, State
+from gryadka.trace import Trace
+from gryadka.views.cluster import ClusterView
 
 TWO = Ballot(2, 1)
 TOMBSTONE = State(TWO, TWO, None)
@@ -69,6 +71,8 @@ def test_a_fault_comes_with_its_run_in_words_and_as_messages() -> None:
     assert any("forgets the record; its floor is" in step for step in finding.steps)
     forgotten = [event for event in finding.events if event.note]
     assert forgotten and all(event.state and event.state.accepted == ZERO for event in forgotten)
+    view = ClusterView(Trace(finding.events))
+    assert any("A forgets the record; its floor is" in view[number].announced for number in range(len(view)))
 
 
 @pytest.mark.parametrize(
