@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -19,6 +20,12 @@ from gryadka.http.reading import MAX_BODY_BYTES
 from tests.http_client import change, client
 
 pytestmark = pytest.mark.slow
+
+
+async def closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 @pytest.fixture
@@ -281,9 +288,30 @@ async def test_a_body_that_nobody_wants_is_not_waited_for(
     writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n".encode())
     async with asyncio.timeout(10):
         assert (await reader.readuntil(b"\r\n")).split()[1] == status
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
+    await closed(writer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "ends"),
+    [
+        ("GET", "/nothing", True), ("GET", "/kv/%FF", True), ("BREW", "/kv/a", True), ("GET", "/kv/a?b", True),
+        ("GET", "/kv/a", False), ("PUT", "/kv/a", False), ("PUT", "/healthz", False), ("GET", "/healthz", False),
+    ],
+)  # fmt: skip
+async def test_a_connection_that_ends_is_said_to_end(service: Service, method: str, path: str, ends: bool) -> None:
+    """Else a client would send its next request on it, and never know whether it arrived."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(service.url).port)
+    for _ in range(1 if ends else 2):
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1".encode())
+        async with asyncio.timeout(10):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert (b"Connection: close" in head) == ends
+            (length,) = re.findall(rb"Content-Length: (\d+)", head)
+            await reader.readexactly(int(length))
+    if ends:
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+    await closed(writer)
 
 
 async def test_a_body_that_nobody_wants_is_not_kept(service: Service) -> None:
@@ -299,7 +327,7 @@ async def test_a_body_that_nobody_wants_is_not_kept(service: Service) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-        writer.close()
+        await closed(writer)
     assert peak < 30_000_000
 
 
@@ -311,9 +339,7 @@ async def test_a_body_that_is_too_large_is_refused_before_it_has_ended(service: 
         writer.write(b"%x\r\n" % (2 * MAX_BODY_BYTES) + b" " * (MAX_BODY_BYTES + 1))
     async with asyncio.timeout(10):
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 413")
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
+    await closed(writer)
 
 
 async def test_a_web_page_of_somebody_else_cannot_write(http: httpx.AsyncClient) -> None:

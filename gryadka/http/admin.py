@@ -108,7 +108,7 @@ class AdminHandler(Handler):
     def initialize(self, admin: Admin) -> None:
         self.admin = admin
 
-    def prepare(self) -> None:
+    def check(self) -> None:
         """Refuse whoever does not know the token."""
         kind, _, given = self.request.headers.get("Authorization", "").partition(" ")
         known = secrets.compare_digest(given.strip().encode(), self.admin.token.encode())

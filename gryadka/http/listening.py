@@ -53,8 +53,18 @@ class Listening:
 class Handler(RequestHandler):
     """What all handlers share: JSON, and errors as JSON.
 
-    Bodies are streamed, so that one that nobody wants is never kept.
+    Bodies are streamed, so that one that nobody wants is never kept. `check` is called when the headers are there.
+    Who is refused by then has perhaps more to send, which nobody will read: the connection ends, and is said to.
     """
+
+    unread = True
+
+    def check(self) -> None:
+        """Refuse what can be refused by its headers."""
+
+    def prepare(self) -> None:
+        self.check()
+        self.unread = False
 
     def data_received(self, chunk: bytes) -> None:
         """Drop it: only a record has a body."""
@@ -80,6 +90,8 @@ class Handler(RequestHandler):
         status, body, headers = told(error, status_code)
         for name, text in headers.items():
             self.set_header(name, text)
+        if self.unread:
+            self.set_header("Connection", "close")
         if isinstance(error, Refused):
             body |= self._current(error)
         if status == 405:
@@ -108,5 +120,5 @@ class Handler(RequestHandler):
 class NothingHandler(Handler):
     """For a path that there is not."""
 
-    def prepare(self) -> None:
+    def check(self) -> None:
         raise HTTPError(404)

@@ -128,7 +128,7 @@ class KeyHandler(ServiceHandler):
 
     allowed = ("GET", "HEAD", "PUT", "POST", "DELETE")
 
-    def prepare(self) -> None:
+    def check(self) -> None:
         """Refuse what can be refused by its headers."""
         self._body = bytearray()
         declared = self.request.headers.get("Content-Length", "")
@@ -150,6 +150,7 @@ class KeyHandler(ServiceHandler):
             self._check_size(len(self._body) > reading.MAX_BODY_BYTES)
         except TooLarge as error:  # the response ends the connection, and so the body
             self._body.clear()
+            self.unread = True
             self.send_error(exc_info=(type(error), error, None))
 
     def _check_size(self, too_large: bool) -> None:
