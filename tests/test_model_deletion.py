@@ -62,6 +62,7 @@ LARGE = [
     (TWO, 38_122, 13_004, 24),
     (MEMBERS, 277_248, 48_051, 34),
     (MembersScope((W, R), epochs=(0, 1)), 51_459, 9_650, 28),
+    (MembersScope((W, W), epochs=(0, 0), cache=True), 90_304, 23_896, 23),
     (MembersScope((R, W), epochs=(0, 1)), 86_799, 16_695, 29),
     (AGES, 45_557, 13_362, 29),
     (AgesScope((W, D, W), proposers=(0, 1, 0)), 28_167, 7_172, 22),
