@@ -21,7 +21,7 @@ class LastWriterWins:
 
     async def read(self, key: str) -> Value:
         """Return the value of `key`, None if it was never written."""
-        return await self.proposer.read(key)
+        return await self.proposer.change(key, lambda value: value)
 
     async def write(self, key: str, value: Value) -> Value:
         """Store `value`, and return it as it was stored."""
@@ -37,7 +37,7 @@ class CompareAndSet:
 
     async def read(self, key: str) -> Value:
         """Return `{"ver": ..., "val": ...}`."""
-        return _versioned(await self.proposer.read(key))
+        return await self.proposer.change(key, _versioned)
 
     async def write(self, key: str, ver: int, value: Value) -> Value:
         """Replace version `ver` by `value`, and return the new `{"ver": ver + 1, "val": value}`.
@@ -62,7 +62,7 @@ class Counter:
 
     async def read(self, key: str) -> int:
         """Return the count."""
-        return await self.proposer.read(key) or 0
+        return await self.add(key, 0)
 
     async def add(self, key: str, amount: int = 1) -> int:
         """Add `amount`, and return the new count."""

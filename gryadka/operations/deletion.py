@@ -171,7 +171,7 @@ class Collector:
             if not self._is_deleted(latest):
                 report.in_use += 1
                 return
-            if all(state.accepted == latest.accepted for state in states):
+            if self._is_everywhere(states, latest):
                 await self._forget(key, latest.accepted, report)
                 return
             try:
@@ -183,6 +183,9 @@ class Collector:
     async def _shown(self, member: Member, key: str) -> Reply | AcceptorError:
         # An error that concerns this record alone is returned.
         return (await member.send([(key, Read())]))[0]
+
+    def _is_everywhere(self, states: Sequence[State], latest: State) -> bool:
+        return all(state.accepted == latest.accepted for state in states)
 
     def _is_deleted(self, state: State) -> bool:
         value = decode(unpack(state.value)[0])

@@ -24,16 +24,18 @@ from gryadka.checking.linearizability import (
     check_versioned,
 )
 from gryadka.errors import ChangeRejected, NotApplied, OutcomeUnknown
+from gryadka.operations.deletion import delete
 from gryadka.proposer import Proposer
 from gryadka.protocol.value import Value
 from gryadka.registers import CompareAndSet, Counter
-from gryadka.simulation.appends import check_appends
+from gryadka.simulation.appends import check_appends, check_texts
 from gryadka.simulation.plan import Step
 
 CALLS: Mapping[str, Mapping[str, int]] = {
     "versioned-register": {"read": 0, "cas": 1},
     "counter": {"read": 0, "add": 1},
     "append": {"read": 0, "append": 1},
+    "text": {"get": 0, "append": 1, "put": 1},
 }
 """Kind of register -> what a step may ask of it -> how many arguments the step brings."""
 
@@ -86,6 +88,8 @@ class Client:
             return self._seen(key, await (register.read(key) if f == "read" else register.write(key, *args)))
         if model == "counter":
             return await Counter(proposer).add(key, *(args or (0,)))
+        if f == "put":
+            return await delete(proposer, key)
         return await proposer.change(key, lambda text: (text or "") + "".join(args))
 
     def _seen(self, key: str, value: Any) -> Value:
@@ -102,6 +106,7 @@ _CHECKS: Mapping[str, Callable[[Iterable[Operation], Budget], Verdict]] = {
     "versioned-register": check_versioned,
     "counter": lambda operations, budget: check(operations, MODELS["counter"], budget),
     "append": lambda operations, budget: check_appends(operations),
+    "text": check_texts,
 }
 
 

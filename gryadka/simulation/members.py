@@ -4,6 +4,9 @@ What may live here: that coordinator. Its plans are the real ones (`gryadka.oper
 of a new configuration as they do on servers: an acceptor refuses whoever works with an older epoch than the one
 that it was told of, and tells it the later one.
 
+With a `Collecting` scenario, the coordinator also does what keeps a collector away: a plan begins when enough of the
+members have noted it, and a newcomer, which is empty, begins with the highest floor of those.
+
 With `Scenario.skip_rescan` the coordinator leaves out what brings old records along. Such a plan is refused by
 `Plan`; here it is carried out all the same, to show what is lost.
 """
@@ -12,17 +15,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from gryadka.acceptors import Acceptor, state_of
 from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
-from gryadka.operations.plan import Adopt, Copy, Past, Rescan, make_plan, members
+from gryadka.operations.plan import Adopt, Copy, Past, Plan, Rescan, Start, make_plan, members
 from gryadka.proposer import Proposer
-from gryadka.protocol.acceptor import Accept, Conflict, State
+from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, State
 from gryadka.protocol.configuration import Configuration
+from gryadka.simulation.network import InForce, Network, Order
 
 HOST = "M1"
 PAUSE_S = 0.005
+REST_S = 0.2
 
 
 class Member(Acceptor, Protocol):
@@ -30,6 +36,9 @@ class Member(Acceptor, Protocol):
 
     async def adopt(self, epoch: int, configuration: Configuration) -> None:
         """Put it into force there. Raises `AcceptorError` if no answer came."""
+
+    async def obey(self, order: Order) -> Any:
+        """Have it carry out an order. Raises `AcceptorError` if no answer came."""
 
 
 class Coordinator:
@@ -45,11 +54,13 @@ class Coordinator:
         keys: Sequence[str],
         *,
         skip_rescan: bool = False,
+        collecting: bool = False,
     ) -> None:
         self._links = links
         self._proposer = proposer
         self._keys = keys
         self._skip_rescan = skip_rescan
+        self._collecting = collecting
         self._epoch = 0
 
     async def work(self, begin: Configuration, goals: Sequence[str], *, again: bool) -> None:
@@ -59,13 +70,45 @@ class Coordinator:
         while True:
             for number, goal in enumerate(goals):
                 plan = make_plan(current, goal, past, copy=number % 2 == 0)
+                floor = await self._claim(current, plan) if self._collecting else ZERO
                 for step, following, after in plan.walk():
-                    if isinstance(step, Adopt):
+                    if self._collecting and isinstance(step, Start):
+                        await self._start(step.name, current, floor)
+                    elif isinstance(step, Adopt):
                         await self._adopt(current, following)
                     elif isinstance(step, Rescan | Copy) and not self._skip_rescan:
                         await self._bring(current, step.to if isinstance(step, Copy) else ())
                     current, past = following, after
+                if self._collecting:
+                    await asyncio.sleep(REST_S)  # or else a plan would stand in a collector's way all the time
             if not again:
+                return
+
+    async def _claim(self, current: Configuration, plan: Plan) -> Ballot:
+        # Those that noted it meet every quorum, and are an accept quorum themselves. Returns their highest floor.
+        links, floors = self._links(self._epoch), dict[str, Ballot]()
+        ends = self._epoch + sum(isinstance(step, Adopt) for step in plan.steps)
+        order = partial(Network.note, ends=ends)
+        while not (
+            current.prepare.lost_without(floors)
+            and current.accept.lost_without(floors)
+            and current.accept.met_by(floors)
+        ):
+            for name in sorted(members(current)):
+                try:
+                    floors[name] = await links[name].obey(order)
+                except AcceptorError:
+                    await asyncio.sleep(PAUSE_S)
+        return max(floors.values())
+
+    async def _start(self, name: str, current: Configuration, floor: Ballot) -> None:
+        order = partial(Network.start, told=InForce(self._epoch, current), floor=floor)
+        while True:
+            try:
+                await self._links(self._epoch)[name].obey(order)
+            except AcceptorError:
+                await asyncio.sleep(PAUSE_S)
+            else:
                 return
 
     async def _adopt(self, before: Configuration, following: Configuration) -> None:
@@ -95,7 +138,7 @@ class Coordinator:
                 await self._identity(proposer, key)
             for newcomer in to:
                 latest = max(await self._read(current, links, key), key=lambda state: state.accepted)
-                if latest.value is not None and not await self._write(links[newcomer], key, latest):
+                if latest.accepted != ZERO and not await self._write(links[newcomer], key, latest):
                     await self._identity(proposer, key)
         await proposer.close()
 

@@ -14,17 +14,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from gryadka.acceptors import Request
 from gryadka.acceptors.memory import MemoryAcceptor
 from gryadka.errors import AcceptorError
-from gryadka.protocol.acceptor import Reply
+from gryadka.protocol.acceptor import ZERO, Ballot, Read, State
 from gryadka.protocol.configuration import Configuration
 from gryadka.simulation.plan import Fate, Fates
 from gryadka.trace import Event, Observe
 
-_Replies = list[Reply | AcceptorError]
+_Replies = list[Any]  # of messages, a reply or an `AcceptorError`; of an order, what it returned
+
+Order = Callable[["Network", str, int], Any]
+"""What an operator has an acceptor do, in one step: called with its name, and the epoch of who sent it."""
 
 
 class Link:
@@ -47,11 +51,28 @@ class Link:
         """Put a configuration into force there. Raises `AcceptorError` if no answer came within `answer_s`."""
         await self._answered((), InForce(epoch, configuration))
 
-    async def _answered(self, requests: Sequence[Request], adopt: InForce | None = None) -> _Replies:
+    async def obey(self, order: Order) -> Any:
+        """Have the acceptor carry out an order, and return what that returns.
+
+        Raises `AcceptorError` if the order does, or no answer came within `answer_s`.
+        """
+        (answer,) = await self._answered((), order=order)
+        if isinstance(answer, AcceptorError):
+            raise answer
+        return answer
+
+    async def forget(self, key: str, accepted: Ballot) -> str:
+        """Have the acceptor forget a record; see `gryadka.operations.deletion.Member`."""
+        answer: str = await self.obey(partial(Network.forget, key=key, accepted=accepted))
+        return answer
+
+    async def _answered(
+        self, requests: Sequence[Request], adopt: InForce | None = None, order: Order | None = None
+    ) -> _Replies:
         network = self._network
         answer: asyncio.Future[_Replies] = network.loop.create_future()
         timer = network.loop.call_later(self._answer_s, self._give_up, answer)
-        network.carry(_Packet(self, requests, answer, adopt=adopt))
+        network.carry(_Packet(self, requests, answer, adopt=adopt, order=order))
         try:
             return await answer
         finally:
@@ -81,6 +102,7 @@ class _Packet(NamedTuple):
     answer: asyncio.Future[_Replies]
     replies: _Replies | None = None
     adopt: InForce | None = None
+    order: Order | None = None
 
 
 class Network:
@@ -103,6 +125,9 @@ class Network:
         self.acceptors = acceptors
         self.fates_met: dict[str, Fate] = {}
         self.in_force: dict[str, InForce] = {}  # acceptor -> the latest configuration that it was told of
+        self.ends: dict[str, int] = {}  # acceptor -> the epoch in which the plan ends that it has noted
+        self.raises_floor = True
+        self._started: dict[str, int] = {}  # acceptor -> the epoch in which it last began as a newcomer
         self._fates = fates
         self._observe = observe
         self._record = record
@@ -144,6 +169,42 @@ class Network:
         for packet in self._held.pop(acceptor, []):
             self._arrive(packet)
 
+    # -- orders: each is one step of one acceptor --------------------------------------------------------
+
+    def forget(self, name: str, epoch: int, key: str, accepted: Ballot) -> str:
+        """Forget a record, as gryadka/operations/forget.lua does."""
+        acceptor, told = self.acceptors[name], self.in_force.get(name)
+        if epoch != (told.epoch if told else 0) or self.ends.get(name, 0) > epoch:
+            raise AcceptorError(name, "forgets nothing while the members change")
+        state = acceptor.states.get(key)
+        if state is None or state.accepted != accepted:
+            return "changed" if state else "gone"
+        if self.raises_floor:
+            self._raise(acceptor, state.promised)
+        del acceptor.states[key]
+        if self._observe:
+            note = f"forgotten; floor {acceptor.absent.promised}"
+            self._observe(Event("state", self.loop.time(), name, key=key, state=acceptor.absent, note=note))
+        return "forgotten"
+
+    def note(self, name: str, epoch: int, ends: int) -> Ballot:
+        """Note a change of members that ends in that epoch, and return the floor."""
+        self.ends[name] = max(ends, self.ends.get(name, 0))
+        return self.acceptors[name].absent.promised
+
+    def start(self, name: str, epoch: int, told: InForce, floor: Ballot) -> None:
+        """Begin as a newcomer, with nothing but this floor; when the order comes again, it changes nothing."""
+        if self._started.get(name, -1) < epoch:
+            self._started[name], self.in_force[name] = epoch, told
+            acceptor = self.acceptors[name]
+            acceptor.states.clear()
+            acceptor.absent = State()
+            self._raise(acceptor, floor)
+
+    def _raise(self, acceptor: MemoryAcceptor, floor: Ballot) -> None:
+        if floor > acceptor.absent.promised:
+            acceptor.absent = State(floor, ZERO, f'{{"value":null,"lineage":{{"0": {floor.counter}}}}}')
+
     # -- packets -----------------------------------------------------------------------------------------
 
     def carry(self, packet: _Packet) -> None:
@@ -174,8 +235,14 @@ class Network:
             self.in_force[name] = max(packet.adopt, self.in_force.get(name, packet.adopt), key=lambda told: told.epoch)
             self.carry(packet._replace(replies=[], adopt=None))
         elif (told := self.in_force.get(name)) and told.epoch > packet.link.epoch:
-            refusals: _Replies = [AcceptorError(name, "works with a later configuration") for _ in packet.requests]
-            self.carry(packet._replace(replies=refusals, adopt=told))
+            refused = AcceptorError(name, "works with a later configuration")
+            self.carry(packet._replace(replies=[refused] * max(len(packet.requests), 1), adopt=told))
+        elif packet.order:
+            try:
+                said = packet.order(self, name, packet.link.epoch)
+            except AcceptorError as error:
+                said = error
+            self.carry(packet._replace(replies=[said], order=None))
         else:
             acceptor = self.acceptors[name]
             replies: _Replies = []
@@ -203,6 +270,8 @@ class Network:
         ends = packet.link.node, packet.link.acceptor
         node, peer = ends if packet.replies is None else ends[::-1]
         for number, (key, message) in enumerate(packet.requests):
+            if isinstance(message, Read):  # an operator's: no proposer sent it, and it changes nothing
+                continue
             reply = packet.replies[number] if packet.replies else None
             if isinstance(reply, AcceptorError):
                 reply = None

@@ -22,14 +22,16 @@ from gryadka.protocol.value import Value
 from gryadka.simulation.scenarios import FaultKind, Scenario, Span, Storm, Weather
 
 MODELS = ("versioned-register", "counter", "append")
-"""What kinds of registers clients change. Each key is of one kind for a whole run."""
+"""What kinds of registers clients change. Each key is of one kind for a whole run. Where records are collected, all
+are of one more kind, "text": it is appended to, and deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One operation of one client: wait, then ask the proposer at place `host` to do `f` to `key`.
 
-    `f` is read, cas, add or append. A cas expects whatever version its client saw last.
+    `f` is read, cas, add or append, or, of a text, get, append or put (of nothing: a deletion). A cas expects
+    whatever version its client saw last.
     """
 
     client: int
@@ -94,7 +96,7 @@ def draw_models(scenario: Scenario, seed: int) -> dict[str, str]:
     """Return the scenario's keys and what kind of register each is: all kinds have their turn as seeds go by."""
     models = {}
     for number in range(scenario.keys):
-        kind = MODELS[(seed + number) % len(MODELS)]
+        kind = "text" if scenario.collect else MODELS[(seed + number) % len(MODELS)]
         models[f"{kind}-{number + 1}"] = kind
     return models
 
@@ -111,16 +113,19 @@ def draw_steps(scenario: Scenario, seed: int, models: Mapping[str, str]) -> tupl
             f, args = _draw_call(models[key], chance, len(steps) + 1)
             steps.append(Step(client, host, key, f, args, _within(scenario.think_s, chance)))
     for key in keys:  # client 0 comes last, when all others have ended
-        steps.append(Step(0, places[0], key, "read", (), 0.0))
+        steps.append(Step(0, places[0], key, "get" if models[key] == "text" else "read", (), 0.0))
     return tuple(steps)
 
 
 def _draw_call(model: str, chance: random.Random, number: int) -> tuple[str, tuple[Value, ...]]:
-    if chance.random() < 0.15:
+    drawn = chance.random()
+    if model == "text" and drawn < 0.55:
+        return ("get", ()) if drawn < 0.2 else ("put", ("",))
+    if model != "text" and drawn < 0.15:
         return "read", ()
     if model == "counter":
         return "add", (1,)  # all alike, so that the check need not ask which of the unknown ones took effect
-    return ("append", (f"{number};",)) if model == "append" else ("cas", (number,))
+    return ("cas", (number,)) if model == "versioned-register" else ("append", (f"{number};",))
 
 
 # -- faults ----------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from gryadka.proposer import Proposer
 from gryadka.protocol.acceptor import Promise, accept, prepare
 from gryadka.protocol.configuration import Configuration, Quorum
 from gryadka.protocol.round import Round, choose
-from gryadka.simulation import plan
+from gryadka.simulation import deletion, plan
 from gryadka.simulation.clients import Client, Seat, judge
 from gryadka.simulation.loop import run
 from gryadka.simulation.members import HOST, Coordinator
@@ -106,7 +106,7 @@ class Result:
             elif isinstance(operation.result, Refusal):
                 counts["refused"] += 1
             else:
-                counts["read" if operation.f == "read" else "acknowledged"] += 1
+                counts["read" if operation.f in ("read", "get") else "acknowledged"] += 1
         return counts
 
     @property
@@ -216,7 +216,11 @@ class _World:
         clients = {number: list(steps) for number, steps in groupby(ordered, key=lambda step: step.client)}
         last = clients.pop(0, [])
         coordinator = self.loop.create_task(self._coordinate()) if scenario.members else None
+        collector = self.loop.create_task(self._collect()) if scenario.collect else None
         await asyncio.gather(*map(self._work, clients.values()))
+        if collector:
+            collector.cancel()
+            await asyncio.gather(collector, return_exceptions=True)
         if coordinator and scenario.in_flux:
             coordinator.cancel()
         if coordinator:
@@ -285,8 +289,21 @@ class _World:
             self._proposers += 1
             return self._proposer(self._proposers, configuration, acceptors)
 
-        coordinator = Coordinator(links, proposer, list(self.choices.models), skip_rescan=scenario.skip_rescan)
+        options = {"skip_rescan": scenario.skip_rescan, "collecting": bool(scenario.collect)}
+        coordinator = Coordinator(links, proposer, list(self.choices.models), **options)
         await coordinator.work(self.configuration, scenario.members, again=scenario.in_flux)
+
+    async def _collect(self) -> None:
+        def proposer(configuration: Configuration, acceptors: Mapping[str, Acceptor]) -> Proposer:
+            self._proposers += 1
+            return self._proposer(self._proposers, configuration, acceptors)
+
+        how, chance = self.scenario.collect, plan.stream(self.seed, "collector")
+        self.network.raises_floor = how != "without the floor"
+        on_majority = how == "tombstone on a majority"
+        links = partial(self.network.links, deletion.HOST, "collector", self.scenario.answer_s)
+        keys = list(self.choices.models)
+        await deletion.collect_always(links, self.configuration, proposer, keys, chance, on_majority=on_majority)
 
     # -- faults ------------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from typing import Any, Literal, get_args
 
 FaultKind = Literal["crash", "amnesia", "pause", "partition", "one-way", "restart-proposer"]
 
+Collecting = Literal["", "by the rules", "without the floor", "tombstone on a majority"]
+
 Span = tuple[float, float]
 """From the shortest to the longest, in seconds; every length between is as likely."""
 
@@ -77,6 +79,7 @@ class Scenario:
     members: tuple[str, ...] = ()  # who the acceptors are to become, one after the other: "ABCD" are four
     in_flux: bool = False  # and all over again
     skip_rescan: bool = False  # without bringing old records along, against the rules
+    collect: Collecting = ""  # deleted records are forgotten all the time, by the rules or against one
 
 
 LOSSY = Weather(loss=0.08, late=0.02)
@@ -218,7 +221,43 @@ MEMBERSHIP: tuple[Scenario, ...] = (
 )
 """The two with membership that the JavaScript Gryadka has, too, and one that has to fail."""
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*CLASSIC, *MORE, *MEMBERSHIP)}
+MESSY = Weather(delay_s=(0.0003, 0.004), loss=0.01, late=0.1, late_s=(0.005, 0.05), duplicate=0.03)
+DEATHS = (
+    Storm("crash", calm_s=(0.02, 0.1), for_s=(0.005, 0.03)),
+    Storm("restart-proposer", calm_s=(0.03, 0.15)),
+)
+
+
+def _deletion(name: str, about: str, collect: Collecting = "by the rules", **options: Any) -> Scenario:
+    usual: dict[str, Any] = {"clients": 4, "proposers": 3, "keys": 2, "weather": MESSY, "storms": DEATHS}
+    return Scenario(name, about, collect=collect, think_s=(0.0, 0.03), **(usual | options))
+
+
+DELETION: tuple[Scenario, ...] = (
+    _deletion(
+        "deletion-2-2-2",
+        "records are deleted, forgotten and written again while nearly everything goes wrong",
+        clients=2,
+        proposers=2,
+    ),
+    _deletion("deletion-4-3-2", "the same, with more clients and proposers"),
+    _deletion("deletion-in-flux", "and acceptors come and go without an end", members=FLUX, in_flux=True),
+    _deletion(
+        "deletion-without-floor",
+        "records are forgotten, and with them what was promised",
+        collect="without the floor",
+        must_fail=True,
+    ),
+    _deletion(
+        "deletion-on-a-majority",
+        "records are forgotten when a majority has the tombstone; another acceptor still has what was before",
+        collect="tombstone on a majority",
+        must_fail=True,
+    ),
+)
+"""Records that are deleted and collected."""
+
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*CLASSIC, *MORE, *MEMBERSHIP, *DELETION)}
 """By name."""
 
 
@@ -227,6 +266,8 @@ def from_json(told: dict[str, Any]) -> Scenario:
     `ValueError` for anything else."""
     weather = Weather(**{name: _tuple(part) for name, part in told["weather"].items()})
     storms = tuple(Storm(**{name: _tuple(part) for name, part in storm.items()}) for storm in told["storms"])
+    if told["collect"] not in get_args(Collecting):
+        raise ValueError(f"records are collected {', '.join(filter(None, get_args(Collecting)))}, or not at all")
     if any(storm.kind not in get_args(FaultKind) for storm in storms):
         raise ValueError(f"a storm's kind is one of {', '.join(get_args(FaultKind))}")
     rest = {field.name: _tuple(told[field.name]) for field in fields(Scenario)}
