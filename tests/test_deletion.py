@@ -16,7 +16,7 @@ from gryadka.acceptors.wire import Wire
 from gryadka.checking.history import Recorder
 from gryadka.checking.linearizability import Budget, Ok
 from gryadka.errors import AcceptorError
-from gryadka.operations import deletion, membership
+from gryadka.operations import commands, deletion, membership
 from gryadka.operations.deletion import Collector, Report, collect, delete
 from gryadka.operations.membership import change_members, standing
 from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, Prepare, State
@@ -54,6 +54,10 @@ async def each(cluster: LocalCluster, key: str) -> list[State]:
 
 def one_more(value: Any) -> Any:
     return (value or 0) + 1
+
+
+class Died(Exception):
+    """What ends an operation in the middle."""
 
 
 # -- what a collection leaves --------------------------------------------------------------------------------
@@ -228,6 +232,45 @@ async def test_a_flushed_server_forgets_nothing_in_its_old_place(cluster: LocalC
     assert len(await kept(cluster)) == 1
 
 
+async def test_a_server_that_was_exchanged_in_the_middle_forgets_nothing(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cluster.proposer() as proposer:
+        await delete(proposer, "k")
+    forget = Collector._forget
+
+    async def exchanged(collector: Collector, *parts: Any) -> None:
+        await raw(cluster, cluster.names[2], "HSET", OWN, "identity", "another")
+        await forget(collector, *parts)
+
+    monkeypatch.setattr(Collector, "_forget", exchanged)
+    with pytest.raises(AcceptorError, match="is not the acceptor that it was") as caught:
+        await collect(cluster.connects)
+    assert caught.value.acceptor == cluster.names[2]
+    assert await raw(cluster, cluster.names[2], "EXISTS", "gryadka:register:k") == 1
+
+
+async def test_a_server_that_is_half_wiped_does_not_pass_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with gryadka.local_cluster(1, server="fakeredis") as cluster:
+        async with cluster.proposer() as proposer:
+            await delete(proposer, "k")
+        ((name, connect),) = cluster.connects.items()
+        call = Wire.call
+
+        async def mortal(self: Wire, *command: Any) -> Any:
+            answer = await call(self, *command)
+            if command[0] == "DEL":
+                raise Died
+            return answer
+
+        with monkeypatch.context() as patch, pytest.raises(Died):
+            patch.setattr(Wire, "call", mortal)
+            await commands._wiped(name, connect, "gryadka")
+        assert await raw(cluster, name, "KEYS", "*") == [OWN.encode()]
+        assert await commands._wiped(name, connect, "gryadka") == 1
+        assert await raw(cluster, name, "KEYS", "*") == []
+
+
 # -- members that change -------------------------------------------------------------------------------------
 
 
@@ -370,10 +413,6 @@ async def test_two_of_four_are_too_few_to_begin_with_a_newcomer(monkeypatch: pyt
 
 
 # -- a collector that dies, and others that work -------------------------------------------------------------
-
-
-class Died(Exception):
-    """What ends a collector in the middle."""
 
 
 @pytest.mark.slow

@@ -106,7 +106,9 @@ async def collect(
     lost, with all that the value remembers: a version, a fencing token, the answers to repeated requests.
     An attempt at a record may take `timeout_s` seconds. `progress` is told how many of how many are dealt with.
 
-    It may be ended at any time, and begun again.
+    It may be ended at any time, and begun again. A proposer that knew a forgotten record, and now changes that key
+    again, may be told once that the outcome is unknown: its first accept is refused, and nobody can tell what became
+    of it.
 
     Raises:
         ConfigurationError: it cannot be done now; nothing was begun.

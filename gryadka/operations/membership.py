@@ -235,7 +235,8 @@ class _Coordinator:
             await self._give_up(underway, standing)
         taken = await self._note(configuration, underway, standing.roster.epoch)
         ours = {member for member, number in taken.items() if number == underway.number}
-        # A newcomer is not asked in place of those alone that may still forget: some accept quorum must not.
+        # Who did not note it may yet forget a tombstone whose older value was copied to a newcomer. So there has to be
+        # an accept quorum that keeps it: whoever prepares meets that.
         starts = any(isinstance(step, Start) for step in underway.plan.steps)
         if _meets_all(configuration, ours) and (not starts or configuration.accept.met_by(ours)):
             return
