@@ -34,20 +34,17 @@ CACHE_SIZE = 10_000
 Change = Callable[[Value], Value]
 """From a register's value to its next one. Pure: it may run more than once."""
 
-# What a caller gets: the JSON text of its new value, or what to raise.
-_Outcome = str | BaseException
-
 
 @dataclass(eq=False)
 class _Caller:
     """One waiting call of `change`."""
 
     f: Change
-    outcome: asyncio.Future[_Outcome]
+    outcome: asyncio.Future[str | BaseException]
     sent: bool = False  # an accept that carries this change's effect was sent
     problem: Exception | str = "no quorum answered before the deadline"
 
-    def end(self, outcome: _Outcome) -> None:
+    def end(self, outcome: str | BaseException) -> None:
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
@@ -59,8 +56,8 @@ class _Caller:
         self.end(self.problem)
 
 
-# What each caller of a group gets, once the accept that brings it is chosen.
-_Outcomes = list[tuple[_Caller, _Outcome]]
+# What each caller of a group gets, a JSON text or what to raise, once the accept that brings it is chosen.
+_Outcomes = list[tuple[_Caller, str | BaseException]]
 
 
 @dataclass(eq=False)
@@ -146,7 +143,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         `gryadka.reads`), else by a change to itself, which may raise what `change` raises."""
         round = QuorumRead(self.configuration)
         self._at_home()
-        await self._ask(key, round)
+        # A task of the proposer's own, which ends with it.
+        await asyncio.gather(self._spawn(self._ask(key, round)), return_exceptions=True)
         if round.status is Status.REACHED and round.configuration is self.configuration:
             return decode(unpack(round.latest.value)[0])
         return await self.change(key, lambda value: value, timeout_s=timeout_s)
@@ -286,10 +284,11 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         self._home = (os.getpid(), loop)
         return loop
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
+        return task
 
     def _tell(self, kind: Kind, **parts: Any) -> None:
         if self.observe:

@@ -6,7 +6,8 @@ Every acceptor shows its state. The value under the highest accepted ballot is t
 - an *accept* quorum shows that very ballot: so it is chosen, and every later round builds on it.
 
 With majorities the second follows from the first as soon as they agree; with other quorums both are needed,
-because two accept quorums need not meet. If a prepare quorum shows nothing at all, nothing was chosen.
+because two accept quorums need not meet. If a prepare quorum shows nothing at all, nothing was chosen. Who shows
+nothing, but has promised more than the highest ballot shown, may have forgotten something newer.
 
 If no further answer can bring that about, somebody's change is under way, or was left half done, and only
 another change can tell: the identity change finishes it. CASPaxos itself reads by that change alone
@@ -45,10 +46,12 @@ class QuorumRead(Round):
         """Whether the value is known, can no longer become known, or is open."""
         prepare, accept, latest = self.configuration.prepare, self.configuration.accept, self.latest.accepted
         agree = {name for name, state in self._shown().items() if state.accepted == latest}
-        if prepare.met_by(self.granted) and (latest == ZERO or accept.met_by(agree)):
+        # Who shows nothing, but has promised more, may have forgotten something newer.
+        forgotten = any(state.accepted == ZERO and state.promised > latest > ZERO for state in self._shown().values())
+        if prepare.met_by(self.granted) and (latest == ZERO or accept.met_by(agree)) and not forgotten:
             return Status.REACHED
         silent = set(prepare.members) - self.granted.keys() - self.refused.keys()
-        hopeless = latest != ZERO and not accept.met_by(agree | silent)
+        hopeless = forgotten or (latest != ZERO and not accept.met_by(agree | silent))
         return Status.MISSED if hopeless or prepare.lost_without(self.refused) else Status.WAITING
 
     def _shown(self) -> dict[str, State]:

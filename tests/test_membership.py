@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import gryadka
 from gryadka import ConfigurationError, NotApplied, OutcomeUnknown, Proposer
 from gryadka.acceptors.memory import MemoryAcceptor, memory_acceptors
+from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.acceptors.roster import Roster
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.checking.history import Recorder
@@ -22,7 +23,7 @@ from gryadka.operations import membership
 from gryadka.operations.membership import Report, change_members, standing
 from gryadka.operations.plan import make_plan
 from gryadka.operations.underway import Underway
-from gryadka.protocol.acceptor import Ballot, Prepare
+from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Prepare, Promise, Read, State
 from gryadka.protocol.configuration import Configuration
 
 pytestmark = pytest.mark.slow
@@ -293,6 +294,26 @@ async def test_an_acceptor_refuses_a_call_with_an_older_epoch(cluster: LocalClus
     await become(cluster, cluster.names)
     with pytest.raises(AcceptorError, match="later configuration"):
         await acceptor.send([("k", Prepare(Ballot(2, 1)))])
+
+
+async def test_an_acceptor_that_served_a_later_epoch_refuses_the_earlier_ones(cluster: LocalCluster) -> None:
+    """Though no coordinator reached it: else it would serve two configurations that are no neighbours."""
+    name = cluster.names[0]
+    identity = (await standing(cluster.connects)).identities[name]
+
+    def working_in(epoch: int) -> RedisAcceptor:
+        async def introduce(_: str) -> tuple[str, int]:
+            return identity, epoch
+
+        return RedisAcceptor(name, cluster.connects[name], introduce)
+
+    early, late = working_in(1), working_in(2)
+    assert await early.send([("k", Prepare(Ballot(1, 1)))]) == [Promise(ZERO, None)]
+    assert await late.send([("other", Read())]) == [State()]
+    with pytest.raises(AcceptorError, match="later configuration"):
+        await early.send([("k", Accept(Ballot(1, 1), "1", Ballot(1, 1)))])
+    for acceptor in (early, late):
+        await acceptor.close()
 
 
 async def test_a_server_of_another_cluster_does_not_become_a_member(cluster: LocalCluster) -> None:

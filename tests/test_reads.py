@@ -218,3 +218,24 @@ async def test_a_register_that_is_not_there_has_promised_the_floor(cluster: Loca
     assert answers == [Accepted(), State(higher, equal, "1")]
     async with cluster.proposer() as reader:
         assert await reader.read("m") is None
+
+
+async def test_a_read_ends_when_its_proposer_is_closed_meanwhile() -> None:
+    class Silent(Puppet):
+        async def send(self, requests: Any) -> Any:
+            await asyncio.Event().wait()
+
+    reader = Proposer(puppets()[0], {name: Silent(name) for name in "ABC"})
+    reading = asyncio.create_task(reader.read("n"))
+    await asyncio.sleep(0.01)
+    await reader.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        await asyncio.wait_for(reading, 1)
+
+
+def test_a_deleted_value_is_not_read_where_two_accept_quorums_need_not_meet() -> None:
+    """Four acceptors, prepare 3, accept 2: A and B took a value at 1:7; C and D took its deletion, and forgot it."""
+    read = QuorumRead(Configuration(Quorum(tuple("ABCD"), 3), Quorum(tuple("ABCD"), 2)))
+    for name, state in zip("ABC", [State(BALLOTS[1], BALLOTS[1], "1")] * 2 + [State(Ballot(5, 5))], strict=True):
+        read.receive(name, Read(), state)
+    assert read.status is Status.MISSED

@@ -9,7 +9,7 @@ import pytest
 from gryadka.checking.explain import explain
 from gryadka.checking.explore import Violation
 from gryadka.checking.learner import explore_functions
-from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Prepare, Promise, Reply, State
+from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Prepare, Promise, Read, Reply, State
 from gryadka.protocol.value import pack
 from gryadka.simulation.run import simulate
 from gryadka.trace import FORGOTTEN, Event, Trace
@@ -264,3 +264,14 @@ def test_a_counterexample_is_told_in_its_own_words() -> None:
     said = [run[number].announced for number in range(1, len(run))]
     assert [line.lower() for line in said] == [line.lower() for line in captions]
     assert texts(keyed(last(run))["node A"])[1] == "promised 1:1"
+
+
+def test_a_read_is_told_and_moves_nothing() -> None:
+    asked = [Event("sent", 0.1, P1, peer=name, key="k", message=Read()) for name in "ABC"]
+    held = State(Ballot(2, 1), Ballot(1, 1), pack("7", {}, Ballot(1, 1)))
+    heard = Event("delivered", 0.2, P1, peer="A", key="k", message=Read(), reply=held)
+    run = view(asked, heard)
+    frames = [run[number] for number in range(len(run))]
+    assert "asks A, B and C what they hold" in frames[1].words
+    assert "hears from A: promised 2:1, accepted 1:1, value 7" in frames[2].words
+    assert not any(messages(frame) for frame in frames)

@@ -3,9 +3,8 @@
 local function parts(ballot)
   local counter, proposer = string.match(ballot, "^(%d+):(%d+)$")
   counter, proposer = tonumber(counter), tonumber(proposer)
-  if not counter or counter >= 2^53 or proposer >= 2^53 then
-    error({err = "BALLOT '" .. ballot .. "' is not two numbers below 2^53"})
-  end
+  local fine = counter and counter < 2^53 and proposer < 2^53
+  if not fine then error({err = "BALLOT '" .. ballot .. "' is not two numbers below 2^53"}) end
   return counter, proposer
 end
 

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
@@ -59,11 +60,9 @@ class RedisAcceptor:
     async def send(self, requests: Sequence[Request]) -> list[Reply | AcceptorError]:
         """Answer each request, in order. Raises `AcceptorError` if the server cannot answer at all."""
         keys = [f"{self.namespace}:acceptor"] + [f"{self.namespace}:register:{key}" for key, _ in requests]
-        arguments: list[str] = []
-        for _, message in requests:
-            arguments += [type(message).__name__.lower(), *map(str, message), "", "", ""][:4]
+        words = ([type(message).__name__.lower(), *map(str, message), "", "", ""][:4] for _, message in requests)
         wire = await self._connected()
-        answers = await wire.call("EVALSHA", self._sha, len(keys), *keys, *self._introduction, *arguments)
+        answers = await wire.call("EVALSHA", self._sha, len(keys), *keys, *self._introduction, *chain(*words))
         return [self._reply(answer) for answer in answers]
 
     async def close(self) -> None:

@@ -57,10 +57,11 @@ return {ARGV[2], floor}
 
 # ARGV: the identity, the plan's number, the plan, and epoch, members and configuration. An epoch never goes back.
 _ADOPT = """
-local own = redis.call("HMGET", KEYS[1], "identity", "number", "epoch")
+local own = redis.call("HMGET", KEYS[1], "identity", "number", "epoch", "configuration")
 if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
 if own[2] ~= ARGV[2] then return redis.error_reply("PLAN another plan is under way") end
-if tonumber(own[3] or 0) < tonumber(ARGV[4]) then
+local ahead = tonumber(ARGV[4]) - tonumber(own[3] or 0) -- 0: a proposer has brought the epoch before us, perhaps
+if ahead > 0 or (ahead == 0 and own[4] ~= ARGV[6]) then
   redis.call("HSET", KEYS[1], "plan", ARGV[3], "epoch", ARGV[4], "members", ARGV[5], "configuration", ARGV[6])
 end
 return ARGV[4]

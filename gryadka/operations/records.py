@@ -104,6 +104,9 @@ class Records:
 
     async def _listed(self, identity: str) -> set[str]:
         name, connect = self._places[identity]
+        # Once it was asked in our epoch it serves no earlier one: nothing is accepted there that the list misses.
+        await state_of(self._acceptors[identity], "")
+        await self._acceptors[identity].close()
         keys = {key async for key in listed(name, connect, self._namespace)}
         wire = await Wire.over(name, connect(), 1.0)
         try:

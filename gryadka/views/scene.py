@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Conflict, Message, Prepare, Promise, Reply, State
+from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Conflict, Message, Prepare, Promise, Read, Reply, State
 from gryadka.trace import FORGOTTEN, Event
 from gryadka.views import wording
 
@@ -120,6 +120,8 @@ class Scene:
         if self._to_come is not None and (leg := _ended_leg(event)):
             self._to_come[leg] -= 1
         name = wording.node(event.node)
+        if event.message == Read():
+            return self._read(event, following)
         if event.kind == "sent" and event.message:
             asked = [other.peer or "" for other in following if _same_sending(event, other)]
             self._sent(event)
@@ -140,6 +142,18 @@ class Scene:
         if event.kind in ("change-begun", "change-ended"):
             return self._change(event)
         return self._fault(event)
+
+    def _read(self, event: Event, following: Sequence[Event]) -> str:
+        # It is told, and not drawn: it has no ballot, and leaves everything as it is.
+        name = wording.node(event.node)
+        if event.kind == "sent":
+            asked = [other.peer or "" for other in following if _same_sending(event, other)]
+            return f"{name} asks {listed(asked)} what they hold"
+        if isinstance(event.reply, State) and event.kind == "delivered":
+            return f"{name} hears from {event.peer}: {wording.state(event.reply)}"
+        if event.kind == "state":
+            return f"{name} shows what it holds"
+        return f"a question of {name} to {event.peer}: {event.note or event.kind}"
 
     def _sent(self, event: Event) -> None:
         proposer = self.proposers.get(event.node)

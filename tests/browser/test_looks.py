@@ -1,4 +1,4 @@
-"""How every view looks in JupyterLab, light and dark, wide and narrow: it fits, it can be read, and a picture is kept."""
+"""How every view looks in JupyterLab, light and dark, wide and narrow: it fits and can be read; a picture is kept."""
 
 from pathlib import Path
 
@@ -53,7 +53,8 @@ CONTRAST = """() => {
         }
         return [255, 255, 255];
     };
-    const faded = (part) => part && part.tagName !== "svg" ? getComputedStyle(part).opacity * faded(part.parentElement) : 1;
+    const faded = (part) =>
+        part && part.tagName !== "svg" ? getComputedStyle(part).opacity * faded(part.parentElement) : 1;
     const found = [];
     const look = (part, colour, least) => {
         const page = behind(part), [r, g, b, a = 1] = numbers(colour), share = a * faded(part);
@@ -78,7 +79,8 @@ OUTSIDE = """() => {
             const frame = svg.getBoundingClientRect();
             for (const text of svg.querySelectorAll("text")) {
                 const box = text.getBoundingClientRect();
-                if (box.width && (box.left < frame.left - 2 || box.right > frame.right + 2 || box.bottom > frame.bottom + 2))
+                const outside = box.left < frame.left - 2 || box.right > frame.right + 2;
+                if (box.width && (outside || box.bottom > frame.bottom + 2))
                     found.push(`${text.textContent} sticks out`);
             }
         }
@@ -93,7 +95,8 @@ COVERED = """() => {
         boxes.forEach(([one, a], n) => boxes.slice(n + 1).forEach(([other, b]) => {
             const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
             const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-            if (wide > 3 && high > 0.4 * Math.min(a.height, b.height)) found.push(`${one.textContent} | ${other.textContent}`);
+            if (wide > 3 && high > 0.4 * Math.min(a.height, b.height))
+                found.push(`${one.textContent} | ${other.textContent}`);
         }));
     }
     return found;
