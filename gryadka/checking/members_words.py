@@ -5,6 +5,7 @@ What may live here: telling. Nothing is decided, nothing is searched.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import combinations, pairwise
 from typing import NamedTuple
@@ -12,6 +13,13 @@ from typing import NamedTuple
 from gryadka.checking.explore import Step, Violation
 from gryadka.checking.members import ONE_CHAIN, Members, Numbers
 from gryadka.checking.members_steps import History, Label, Report, Rules
+from gryadka.operations.plan import Adopt, Copy, Rescan
+from gryadka.operations.plan import Step as PlanStep
+from gryadka.protocol import value
+from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Ballot, Prepare, Promise, State
+from gryadka.trace import Event
+
+KEY = "register"
 
 
 class Told(NamedTuple):
@@ -52,6 +60,39 @@ def why(model: Members, violation: Violation[Numbers, Label]) -> str:
     )
 
 
+def events(model: Members, trace: Sequence[Step[Numbers, Label]]) -> list[Event]:
+    """Return a run as the events that a recorder would have written; what the coordinator does leaves none."""
+    found: list[Event] = []
+    for number, (before, after) in enumerate(pairwise(trace), start=1):
+        label = after.label
+        if label is None or label.act not in ("promises", "accepts"):
+            continue
+        name, ballot, round = (
+            model.steps.names[label.place],
+            _ballot(label.ballot),
+            model.world(after.state).rounds[label.ballot],
+        )
+        was, now = (model.acceptors(state)[label.place] for state in (before.state, after.state))
+        message: Prepare | Accept = Prepare(ballot)
+        reply: Promise | Accepted = Promise(_ballot(was.held.accepted), _stored(was.held))
+        if label.act == "accepts":
+            stored = _stored(Report(label.ballot, round.value)) or ""
+            message, reply = Accept(ballot, stored, _ballot(round.promise)), Accepted()
+        state = State(_ballot(now.promised), _ballot(now.held.accepted), _stored(now.held))
+        proposer = f"proposer-{label.ballot}"
+        found.append(Event("sent", number, proposer, peer=name, key=KEY, message=message))
+        found.append(Event("state", number, name, peer=proposer, key=KEY, message=message, reply=reply, state=state))
+    return found
+
+
+def _ballot(number: int) -> Ballot:
+    return Ballot(number, number) if number else ZERO
+
+
+def _stored(report: Report) -> str | None:
+    return value.pack(value.encode(list(report.value)), {}, _ballot(report.accepted)) if report.accepted else None
+
+
 class _Teller:
     def __init__(self, model: Members, label: Label, before: Numbers, after: Numbers) -> None:
         self.model, self.label = model, label
@@ -63,7 +104,8 @@ class _Teller:
         label, round = self.label, self.then.rounds[self.label.ballot]
         match label.act:
             case "adopts":
-                words = f"{self.name} adopts epoch {label.epoch}, in which {self._quorums(label.epoch)}"
+                configuration = _short(Adopt(self.model.steps.configurations[label.epoch])).removeprefix("adopt ")
+                words = f"{self.name} adopts epoch {label.epoch}: a quorum is {configuration}"
             case "promises":
                 asks = "the coordinator" if round.kind == "identity" else f"a proposer in epoch {label.epoch}"
                 begins = "" if self.world.rounds[label.ballot].kind else " first"
@@ -111,16 +153,19 @@ class _Teller:
         if self.then.done == self.world.done:
             return ""
         following = self.model.steps.present(self.then)
-        left = [str(step) for step in self.model.steps.plan[self.world.done + 1 : self.then.done]]
-        passed = f" ({', '.join(left)}: done)" if left else ""
-        return f" The coordinator goes on{passed}: {following or 'its plan is carried out'}."
+        passed = [self._ended(step) for step in self.model.steps.plan[self.world.done + 1 : self.then.done]]
+        between = f" ({'; '.join(passed)})" if passed else ""
+        goal = f"now it is to {_short(following)}" if following else "its plan is carried out"
+        return f" The coordinator goes on{between}: {goal}."
 
-    def _quorums(self, epoch: int) -> str:
-        configuration = self.model.steps.configurations[epoch]
-        parts = {
-            f"any {part.size} of {', '.join(part.members)}" for part in (configuration.prepare, configuration.accept)
-        }
-        return " and ".join(sorted(parts)) + " are a quorum"
+    def _ended(self, step: PlanStep) -> str:
+        left_out = isinstance(step, Rescan | Copy) and not self.model.rules.brings(step)
+        return f"{_short(step)}: {'left out' if left_out else 'done'}"
+
+
+def _short(step: PlanStep) -> str:
+    # Prepare and accept quorums are alike, unless somebody chose them with care.
+    return re.sub(r"prepare: (.*); accept: \1$", r"\1", str(step))
 
 
 def _names(model: Members, places: Iterable[int]) -> str:

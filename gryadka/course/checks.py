@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.checking.learner import AcceptFunction, ChooseFunction, PrepareFunction
 from gryadka.checking.limits import quiet
-from gryadka.course import examine, forgetting, invariants, judges, lock, lua, proposers, retries, schedules
+from gryadka.course import examine, forgetting, invariants, judges, lock, lua, plans, proposers, retries, schedules
 from gryadka.course.checking import Checks, Result, show_line, why
 from gryadka.course.finding import Finding
 from gryadka.course.invariants import MUTANTS, Invariant
@@ -108,6 +108,10 @@ class LearnersChecks(Checks):
     def retry(self, deposit: retries.Deposit) -> None:
         """Check a retry loop of lesson 05 (see `gryadka.course.retries`)."""
         self.tell("whatever the network does, each deposit is in the box once", lambda: retries.judge(deposit))
+
+    def plan(self, plan: str | Sequence[str]) -> None:
+        """Check a plan of lesson 09 (see `gryadka.course.plans`)."""
+        self.tell("C is replaced by D, and nothing is lost on the way", lambda: plans.judge(plan))
 
     def forgetting(self, may_collect: forgetting.MayCollect, forget: forgetting.Forget) -> None:
         """Check the guards of a collection of lesson 10 (see `gryadka.course.forgetting`)."""
