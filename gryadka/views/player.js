@@ -160,7 +160,9 @@ class Player {
     if (old) patch(old, now, smooth && !quick && !calm());
     else this.picture.append(now);
     this.follow();
-    if (focused && !this.root.contains(document.activeElement)) this.refocus(focused);
+    if (focused && !(this.picture.contains(focused) ? focused.hasAttribute("tabindex") : this.root.contains(focused)))
+      this.root.focus({ preventScroll: true });  // what had the focus has gone: the keys must not go to nobody
+    else if (focused && document.activeElement !== focused) focused.focus({ preventScroll: true });  // it has moved
     this.announce(frame.words[0], quick);
     this.words.textContent = frame.words.join("\n");
     this.slider.max = this.last;
@@ -175,10 +177,6 @@ class Player {
     const mark = this.picture.querySelector("[data-key=now]"), top = (part) => part.getBoundingClientRect().top;
     this.picture.classList.toggle("long", !!mark || this.picture.classList.contains("long"));
     if (mark) this.picture.scrollTop += top(mark) - top(this.picture) - 0.7 * this.picture.clientHeight;
-  }
-
-  refocus(part) {  // what had the focus has moved, or has gone: the keys must not go to nobody
-    (this.picture.contains(part) ? part : this.root).focus({ preventScroll: true });
   }
 
   announce(text, quick) {
