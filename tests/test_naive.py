@@ -109,7 +109,7 @@ def test_an_old_list_that_comes_late_replaces_a_new_one_only_where_replicas_over
         ("Ann asks A", "Ann stores A", "Ann has only 1 of 2 answers, and cannot store yet"),
         ("Ann asks A, Ann asks B, Ann stores C", "Ann stores C", "Ann has stored at C before"),
         ("Ann asks A", "Cleo asks A", "nobody is called 'Cleo' here; there are Ann, Bob"),
-        ("Ann asks A", "Ann asks AB", "there is no replica 'AB'; there are A, B, C"),
+        ("Ann asks A", "Ann asks AB", "there is no server 'AB'; there are A, B, C"),
         ("Ann asks A", "Ann reads B", "Ann cannot do 'reads'; a step says asks or stores"),
     ],
 )

@@ -161,7 +161,7 @@ def test_a_loop_that_never_waits_is_stopped(monkeypatch: pytest.MonkeyPatch) -> 
             pass
 
     monkeypatch.setattr(retries, "LIMIT_S", 0.3)
-    assert "does its loop ever await anything?" in retries.judge(spins).why
+    assert "or never await anything" in retries.judge(spins).why
     with pytest.raises(TimeUp), retries.time_limit(0.3):  # the limit, and nothing else, ended it
         retries.spend(spins, ALONE, 0)
 

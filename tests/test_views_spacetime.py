@@ -159,3 +159,10 @@ def test_a_lab_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert player.at == len(player.view) - 1
     assert lab.spacetime([]) is None
     assert "no run to draw" in capsys.readouterr().out
+
+
+def test_time_counts_from_the_first_event_though_a_real_clock_began_long_before() -> None:
+    events = [Event("change-begun", 26735.5, "proposer-1", key="k", change=1)]
+    events.append(Event("change-ended", 26735.75, "proposer-1", key="k", change=1, note="applied"))
+    words = SpaceTime(Trace(events))[2].words
+    assert words.startswith("0.25 s: Change 1 of proposer 1 ends")

@@ -181,7 +181,7 @@ class Naive:
         if step.verb not in ("asks", "stores"):
             raise NotPossible(f"{step.who} cannot do {step.verb!r}; a step says asks or stores")
         if len(step.where) != 1 or step.where not in REPLICAS:
-            raise NotPossible(f"there is no replica {step.where!r}; there are {listed(REPLICAS)}")
+            raise NotPossible(f"there is no server {step.where!r}; there are {listed(REPLICAS)}")
         return self.names.index(step.who), REPLICAS.index(step.where)
 
 

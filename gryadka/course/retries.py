@@ -158,7 +158,8 @@ def judge(deposit: Deposit) -> Finding:
                 with time_limit(LIMIT_S):
                     night = spend(deposit, scenario, seed)
             except TimeUp:
-                return Finding(why=f"a deposit did not end within {LIMIT_S:g} s: does its loop ever await anything?")
+                why = "does it go on after its change was applied, or never await anything, or block in time.sleep?"
+                return Finding(why=f"a deposit did not end within {LIMIT_S:g} s: {why}")
             if night.why:
                 failed.append(night)
                 if night.errors or night.endless:

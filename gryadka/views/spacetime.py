@@ -67,6 +67,7 @@ class SpaceTime:
         self._shapes: list[str] = []
         self._names_of: list[str] = []  # what stands beside events; above all lines
         self._told: list[str] = []
+        self._begun_s = next((event.at_s for event in trace), 0.0)  # a real clock may have begun long before
         self._steps = steps_of(events[:most])
         self._frames = [self._frame(0)]
         for row, step in enumerate(self._steps, start=1):
@@ -79,12 +80,15 @@ class SpaceTime:
     def __getitem__(self, number: int) -> Frame:
         return self._frames[number]
 
+    def _since(self, event: Event) -> float:
+        return round(event.at_s - self._begun_s, 6)
+
     # -- one step ----------------------------------------------------------------------------------------
 
     def _draw(self, step: list[Event], row: int) -> None:
         before, event = [packet for packet in self._scene.packets if not packet.lost], step[0]
         told = self._scene.step(step)
-        self._told.append(f"{event.at_s:g} s: {told or wording.node(event.node)}")
+        self._told.append(f"{self._since(event):g} s: {told or wording.node(event.node)}")
         heard = False  # one answer is heard at a time; a copy of it that nobody waits for is drawn no further
         for packet in before:
             heard = self._follow(packet, event, row, heard)
@@ -188,7 +192,7 @@ class SpaceTime:
             shapes += [box(x - 4, top, 8, max(end - top, 4)), *full]
         if row:
             event = self._steps[row - 1][0]
-            mark = [label(4, 4, f"{event.at_s:.3g} s"), line(_MARGIN - 4, 0, self._width - 4, 0, look="quiet")]
+            mark = [label(4, 4, f"{self._since(event):.3g} s"), line(_MARGIN - 4, 0, self._width - 4, 0, look="quiet")]
             shapes.append(group("now", 0, self._y(row), mark))
         waiting = [self._waiting(packet, row) for packet in self._scene.packets if packet.number in self._left]
         shapes += [*self._shapes, *filter(None, waiting), *self._names_of]

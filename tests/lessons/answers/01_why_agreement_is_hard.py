@@ -55,7 +55,7 @@ WRONG = {
         ),
         "has a fourth server": (
             schedule("Ann asks A, Ann asks D"),
-            "step 2 cannot happen: there is no replica 'D'; there are A, B, C",
+            "step 2 cannot happen: there is no server 'D'; there are A, B, C",
         ),
         "is not text": ("SCHEDULE = 8", "a schedule is text, such as 'Ann asks A, Ann asks B', not 8"),
     },
