@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -182,3 +183,12 @@ def test_a_loop_that_never_waits_is_stopped(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_digits_tell_what_is_in_the_box(value: Any, sentence: str) -> None:
     why = retries.Night(OUTAGES, 0, amounts=[1, 10, 100], value=value).why
     assert sentence in why and bool(sentence) == bool(why)
+
+
+def test_a_loop_that_blocks_is_told_so_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def blocks(proposer: Proposer, key: str, amount: int, token: str) -> None:
+        time.sleep(0.05)
+        await retries.deposit(proposer, key, amount, token)
+
+    monkeypatch.setattr(retries, "PATIENCE_S", 0.2)
+    assert "time.sleep" in retries.judge(blocks).why
