@@ -221,10 +221,12 @@ async def _script_fault(talk: _Talk, name: str, namespace: str, identity: str | 
     try:
         sha = (await talk.ask("SCRIPT", "LOAD", script())).decode()
         keys = f"{namespace}:acceptor", f"{namespace}:register:"
-        replies = await talk.ask("EVALSHA", sha, "2", *keys, identity or "", str(2**53), "prepare", "0:0", "", "")
+        # Its own epoch: the script would note a later one, and refuse every proposer from then on.
+        [epoch] = await talk.ask("HMGET", keys[0], "epoch")
+        replies = await talk.ask("EVALSHA", sha, "2", *keys, identity or "", epoch or "0", "prepare", "0:0", "", "")
     except ResponseError as error:
-        # A new acceptor has no identity to compare: the script ran as far as it can.
-        ran = str(error).startswith("IDENTITY") and identity is None
+        # A new acceptor has no identity to compare, and members may change meanwhile: it ran as far as it can.
+        ran = str(error).startswith("EPOCH") or (str(error).startswith("IDENTITY") and identity is None)
         return "" if ran else explain(name, error).reason
     kind, *rest = replies[0]
     return "" if kind == b"conflict" else f"answers prepare with {kind!r} {rest!r}"

@@ -105,6 +105,17 @@ async def test_a_local_cluster_is_fit_and_asking_writes_nothing() -> None:
     assert noted <= {"version"}  # of a server before version 7
 
 
+async def test_after_a_change_of_members_asking_is_fine_and_proposers_go_on() -> None:
+    # The question once came with epoch 2**53, which the script noted: no proposer was served any more.
+    async with gryadka.local_cluster(3, server=real_server()) as cluster:
+        async with Redis.from_url(cluster.urls[0]) as redis:
+            await redis.hset("gryadka:acceptor", "epoch", "7")
+            diagnosis = await diagnose(*cluster.urls)
+            assert await redis.hget("gryadka:acceptor", "epoch") == b"7"
+        assert diagnosis.verdict is Level.FIT, said(diagnosis)
+        assert await cluster.proposer().change("greeting", lambda _: "hello") == "hello"
+
+
 async def test_a_new_server_is_fit_and_stays_new(tmp_path: Path) -> None:
     async with server(tmp_path) as (url, redis):
         diagnosis = await diagnose(url)
