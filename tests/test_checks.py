@@ -256,6 +256,16 @@ def test_rules_that_lose_nothing_and_are_still_too_strict_are_told_so(function: 
     assert found.why.startswith("nothing is ever lost, but an acceptor that has") and why in found.why
 
 
+@pytest.mark.slow
+def test_runs_that_stall_for_a_refusal_without_news_are_told_which_refusal() -> None:
+    def prepare_names_the_wrong_ballot(state: State, message: Prepare) -> tuple[State, Reply]:
+        return prepare(state, message) if message.ballot > state.promised else (state, Conflict(message.ballot))
+
+    found = examine.acceptor(prepare_names_the_wrong_ballot, accept)
+    assert "operations got an answer: an acceptor that has promised 1:2" in found.why
+    assert found.why.endswith("By the rules: it refuses 1:1, because it has promised 1:2")
+
+
 def starts_anew(promises: Sequence[Promise]) -> Promise:
     return Promise(ZERO, None)
 

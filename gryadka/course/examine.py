@@ -8,6 +8,7 @@ from a table of cases, for rules that lose nothing and still say no for no reaso
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -81,7 +82,9 @@ def _examine(
         return found
     runs = simulated(**functions)
     if not runs.holds:
-        return runs
+        # A run without a violation has nothing to show; the case by case often has.
+        example = "" if runs.steps else next(_unlike(rules), "")
+        return replace(runs, why=f"{runs.why}{example and f': {example}'}")
     if changed := next(filter(None, (each.ask_again() for each in explored)), ""):
         return Finding(changed)
     if strict := next(_unlike(rules), ""):
