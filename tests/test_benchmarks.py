@@ -102,3 +102,12 @@ def test_the_benchmark_of_tracing_has_every_row_and_counts_events() -> None:
     assert all(row["change_us"] > 0 and row["ratio_from"] <= row["ratio"] <= row["ratio_to"] for row in rows.values())
     # A change begins and ends; three accepts are sent, three answers come, and three acceptors have a new state.
     assert rows["removed"]["ratio"] == 1 and 11 <= rows["on, all kept"]["events"] <= 12
+
+
+@pytest.mark.slow
+@pytest.mark.platform
+@pytest.mark.skipif(find_server() == FAKE, reason="there is no server to measure on this platform")
+def test_the_benchmark_of_members_goes_through_every_step_and_loses_nothing() -> None:
+    result = told("members", "--rounds", "1", "--records", "5", "--clients", "4")
+    assert len(result["rows"]) == 6 and result["acknowledged"] > 100
+    assert all(0 < row["gap_ms"] <= row["longest_gap_ms"] and row["changes_per_second"] > 0 for row in result["rows"])
