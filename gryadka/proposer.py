@@ -140,7 +140,10 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
 
     async def read(self, key: str, *, timeout_s: float | None = None) -> Value:
         """Return the value of `key`: in one round trip that writes nothing if the acceptors agree (see
-        `gryadka.reads`), else by a change to itself, which may raise what `change` raises."""
+        `gryadka.reads`), else by a change to itself, which may raise what `change` raises.
+
+        `timeout_s` is for that change; before it, the question waits as long as acceptors may take to answer.
+        """
         round = QuorumRead(self.configuration)
         self._at_home()
         # A task of the proposer's own, which ends with it.

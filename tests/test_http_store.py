@@ -184,3 +184,15 @@ def test_a_request_is_applied_exactly_once_whatever_the_network_does(weather: We
 def test_without_an_idempotency_key_some_request_is_applied_twice() -> None:
     runs = (run(exactly_once(LOSSY, seed, keys_are_sent=False)) for seed in range(100))
     assert any(len(items) > len(set(items)) for items, _, _ in runs)
+
+
+# -- what a look costs -----------------------------------------------------------------------------------
+
+
+async def test_looking_at_a_record_writes_nothing_and_leaves_the_writer_its_round_trip() -> None:
+    configuration, acceptors = memory_acceptors(3)
+    writer, reader = Store(Proposer(configuration, acceptors)), Store(Proposer(configuration, acceptors))
+    await writer.put("todo", ["milk"])
+    stored = {name: dict(acceptor.states) for name, acceptor in acceptors.items()}
+    assert (await reader.get("todo")).value == ["milk"] and not (await reader.get("nothing here")).exists
+    assert {name: dict(acceptor.states) for name, acceptor in acceptors.items()} == stored

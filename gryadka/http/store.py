@@ -54,7 +54,7 @@ class Store:
     async def get(self, key: str) -> Record:
         """Return the record under `key`; its version is 0 if there is none."""
         check_key(key)
-        return from_stored(await self.proposer.change(key, lambda stored: stored))
+        return from_stored(await self.proposer.read(key))
 
     async def put(self, key: str, value: Value, *, condition: Condition = ANY, once: str | None = None) -> Answer:
         """Store `value` under `key`."""
