@@ -133,7 +133,7 @@ WRONG = {
                     "        await insist(lambda: store.put(name, mine))",
                 ),
             ),
-            "nobody had the lock, and yet Ann was told None",
+            "acquire gave Ann token",
         ),
         "forgets that there may be no record yet": (
             acquire((" or FREE", "")),
