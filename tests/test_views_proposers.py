@@ -96,6 +96,15 @@ async def test_a_rival_empties_the_cache_and_refusals_are_counted() -> None:
     assert any(line.startswith("Proposer 7 is refused by A, which has promised") for line in announced)
 
 
+async def test_a_refusal_names_a_long_ballot_by_its_last_digits() -> None:
+    group = Group(6_504_161_723_124_193, 8)
+    first, second = group.proposers
+    await first.change("k", lambda value: 1)
+    await second.change("k", lambda value: 2)
+    announced = [frame.announced for frame in frames(group.events)]
+    assert "Proposer 8 is refused by A, which has promised 2:…193." in announced
+
+
 async def test_how_changes_ended_and_what_was_not_answered() -> None:
     group = Group(7)
 

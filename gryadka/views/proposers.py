@@ -146,8 +146,8 @@ def _told(event: Event, number: int) -> str:
         return f"{name} sends {wording.short(message)}" + (", and needed no prepare" if number else "")
     if event.kind == "delivered" and isinstance(message, Accept) and not isinstance(event.reply, Conflict):
         return f"{name} holds the promise of {wording.ballot(message.promise)} for its next round"
-    if event.kind == "delivered":
-        return f"{name} is refused by {event.peer}, which {event.reply}"
+    if isinstance(event.reply, Conflict):
+        return f"{name} is refused by {event.peer}, which has promised {wording.ballot(event.reply.promised)}"
     if event.kind == "failed":
         return f"{name} gets no answer from {event.peer}"
     return f"{name} {wording.FAULTS[event.kind]}"
