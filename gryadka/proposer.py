@@ -122,11 +122,10 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         caller = _Caller(f, loop.create_future())
         number = self._begun = self._begun + 1
         self._tell("change-begun", key=key, change=number)
-        if key in self._queues:
-            self._queues[key].append(caller)
-        else:
-            self._queues[key] = [caller]
+        if key not in self._queues:
+            self._queues[key] = []
             self._spawn(self._serve(key))
+        self._queues[key].append(caller)
         deadline = loop.call_later(self.timeout_s if timeout_s is None else timeout_s, caller.give_up)
         try:
             outcome = await caller.outcome

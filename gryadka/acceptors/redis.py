@@ -61,8 +61,8 @@ class RedisAcceptor:
         """Answer each request, in order. Raises `AcceptorError` if the server cannot answer at all."""
         keys = [f"{self.namespace}:acceptor"] + [f"{self.namespace}:register:{key}" for key, _ in requests]
         words = ([type(message).__name__.lower(), *map(str, message), "", "", ""][:4] for _, message in requests)
-        wire = await self._connected()
-        answers = await wire.call("EVALSHA", self._sha, len(keys), *keys, *self._introduction, *chain(*words))
+        call = (await self._connected()).call
+        answers = await call("EVALSHA", self._sha, len(keys), *keys, *self._introduction, *chain(*words))
         return [self._reply(answer) for answer in answers]
 
     async def close(self) -> None:
@@ -77,6 +77,7 @@ class RedisAcceptor:
             if asyncio.get_running_loop().time() < self._next_try_s:
                 raise self._fault
             try:
+                await self.close()  # a connection that has failed
                 self._introduction = await self.introduce(self.name)
                 self._wire = await Wire.over(self.name, self.connect(), self.timeout_s)
                 self._sha = (await self._wire.call("SCRIPT", "LOAD", self.lua)).decode()

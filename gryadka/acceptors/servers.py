@@ -30,6 +30,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from gryadka.acceptors import Acceptor, state_of
+from gryadka.acceptors.fake import FakeServer
 from gryadka.acceptors.identity import Connect, Introduction, from_url, introduced, proposer_on
 from gryadka.errors import ConfigurationError
 from gryadka.proposer import Proposer
@@ -159,47 +160,6 @@ class RealServer:
     async def resume(self) -> None:
         """Let a frozen process go on (SIGCONT)."""
         self._signal(signal.SIGCONT)
-
-
-class FakeServer:
-    """fakeredis in this process: the same script and answers, but no disk, no password, no network."""
-
-    url: str | None = None
-
-    def __init__(self) -> None:
-        from fakeredis import FakeServer as Store
-        from fakeredis.aioredis import FakeAsyncRedisConnection
-
-        self._store = Store()
-        self._store.connected = False
-        self._running = asyncio.Event()
-        running = self._running
-
-        class Connection(FakeAsyncRedisConnection):
-            async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
-                if not running.is_set():
-                    await running.wait()
-                await super().send_packed_command(*arguments, **options)
-
-        self.connect: Connect = lambda: Connection(server=self._store, protocol=2)
-
-    async def start(self) -> None:
-        """Answer again, with all that was stored."""
-        self._store.connected = True
-        self._running.set()
-
-    async def kill(self) -> None:
-        """Refuse connections until the next start."""
-        self._store.connected = False
-        self._running.set()
-
-    async def pause(self) -> None:
-        """Answer nothing until `resume`."""
-        self._running.clear()
-
-    async def resume(self) -> None:
-        """Answer again."""
-        self._running.set()
 
 
 class NamedServer:
