@@ -90,7 +90,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         # acceptor -> what this turn of the loop asks of it
         self._outboxes: dict[str, list[tuple[str, Round, Message | Read, asyncio.Future[None]]]] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}  # a set that keeps its order
-        self._home: object = None  # the process and event loop that it works in
+        self._home: object = (os.getpid(), None)  # its process, and the event loop that it works in
 
     @classmethod
     def from_urls(cls, urls: Iterable[str], *, namespace: str = "gryadka", **options: object) -> Self:
@@ -281,9 +281,9 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
 
     def _at_home(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
-        if self._home not in (None, (os.getpid(), loop)):
+        if self._home not in ((pid := os.getpid(), None), (pid, loop)):
             raise ConfigurationError("this proposer is closed, or another process's or loop's: make a new one")
-        self._home = (os.getpid(), loop)
+        self._home = (pid, loop)
         return loop
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
