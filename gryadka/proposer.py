@@ -16,7 +16,7 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
@@ -147,8 +147,9 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         self._at_home()
         # A task of the proposer's own, which ends with it.
         await asyncio.gather(self._spawn(self._ask(key, round)), return_exceptions=True)
-        if round.status is Status.REACHED and round.configuration is self.configuration:
-            return decode(unpack(round.latest.value)[0])
+        with suppress(ValueError):  # of what no proposer stored: the change will say so
+            if round.status is Status.REACHED and round.configuration is self.configuration:
+                return decode(unpack(round.latest.value)[0])
         return await self.change(key, lambda value: value, timeout_s=timeout_s)
 
     def reconfigure(self, configuration: Configuration, acceptors: Mapping[str, Acceptor]) -> None:
@@ -164,8 +165,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for acceptor in self.acceptors.values():
-            await acceptor.close()
+        await asyncio.gather(*(acceptor.close() for acceptor in self.acceptors.values()))
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
@@ -213,9 +213,10 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
                 self._counter += int(4000 * pause_s)
                 await asyncio.sleep(self.rng.uniform(0, pause_s))
                 pause_s = min(2 * pause_s, longest_s)
-        except ConfigurationError as error:  # repeating cannot mend it
+        except (ConfigurationError, ValueError) as error:  # repeating cannot mend it
+            words = f"the register of {key!r} holds what no proposer stored; mend or remove it ({error})"
             for caller in everyone:
-                caller.problem = error
+                caller.problem = error if isinstance(error, ConfigurationError) else ConfigurationError(words)
         finally:
             for caller in everyone:
                 caller.give_up()
@@ -225,8 +226,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         # say nothing about them. The lineage of the state does: an accept of ours that was chosen is part of
         # it, and one that is not part of it never will be, once a value without it is chosen above it.
         text, lineage = unpack(round.current().value)
-        own = Ballot(lineage.get(str(self.id), 0), self.id)
-        outcomes = sent.get(own, [])  # if there are any: choose the state again, and apply nothing
+        # What our latest accept in that line brings. If there is any: choose the state again, and apply nothing.
+        outcomes = sent.get(Ballot(lineage.get(str(self.id), 0), self.id), [])
         if not outcomes and (not any(caller.sent for caller in group) or reaches_below(lineage, min(sent))):
             text, outcomes = _apply(text, group)
         return pack(text, lineage, round.ballot), outcomes  # none: nobody can tell, or nothing can be stored

@@ -30,6 +30,7 @@ from gryadka.protocol.acceptor import (
     Message,
     Prepare,
     Promise,
+    Read,
     State,
     accept,
     prepare,
@@ -45,6 +46,15 @@ def an_acceptor(cluster: LocalCluster, **options: Any) -> Acceptor:
 
 def raw(cluster: LocalCluster, number: int = 0) -> Redis:
     return Redis.from_url(cluster.urls[number])
+
+
+async def store(cluster: LocalCluster, *command: str | bytes, number: int = 0) -> None:
+    """Send a command to a server of `cluster`, as somebody else might."""
+    connection = cluster._servers[number].connect()
+    await connection.connect()
+    await connection.send_command(*command)
+    await connection.read_response()
+    await connection.disconnect()
 
 
 async def one(acceptor: Acceptor, key: str, message: Message) -> Any:
@@ -145,26 +155,43 @@ async def test_namespaces_are_kept_apart(cluster: LocalCluster) -> None:
 async def test_one_bad_entry_in_a_batch_does_not_hurt_its_neighbours(cluster: LocalCluster) -> None:  # pitfall 14
     acceptor = an_acceptor(cluster)
     await state_of(acceptor, "first")
-    connection = cluster._servers[0].connect()
-    await connection.connect()
-    await connection.send_command("SET", "gryadka:register:bad", "a string")
-    await connection.read_response()
-    await connection.disconnect()
+    await store(cluster, "SET", "gryadka:register:bad", "a string")
     before, bad, after = await acceptor.send([("a", Prepare(B1)), ("bad", Prepare(B1)), ("b", Accept(B1, "1", B1))])
     assert (before, after) == (Promise(Ballot(0, 0), None), Accepted())
     assert isinstance(bad, AcceptorError) and "something else under this register's name" in bad.reason
     assert (await state_of(acceptor, "b")).value == "1"
 
 
-async def test_a_record_that_was_tampered_with_is_an_error_and_not_a_fresh_register(cluster: LocalCluster) -> None:
+@pytest.mark.parametrize("field", ["promised", "accepted"])
+@pytest.mark.parametrize("text", ["nonsense", "5", "1:2:3", "-1:2"])
+async def test_a_record_that_was_tampered_with_is_an_error_of_its_own_and_not_a_fresh_register(
+    cluster: LocalCluster, field: str, text: str
+) -> None:
+    """A ballot that only Python could not read once failed the whole batch."""
     acceptor = an_acceptor(cluster)
     await state_of(acceptor, "k")
-    connection = cluster._servers[0].connect()
-    await connection.connect()
-    await connection.send_command("HSET", "gryadka:register:k", "promised", "nonsense")
-    await connection.read_response()
-    await connection.disconnect()
-    assert isinstance(await one(acceptor, "k", Prepare(B1)), AcceptorError)
+    await store(cluster, "HSET", "gryadka:register:k", field, text)
+    for message in (Prepare(B1), Read()):
+        bad, neighbour = await acceptor.send([("k", message), ("other", Prepare(Ballot(9, 9)))])
+        assert isinstance(bad, AcceptorError) and f"'{text}'" in bad.reason
+        assert isinstance(neighbour, Promise | Conflict)
+
+
+@pytest.mark.parametrize("value", [b"\xff\xfe", b'"hello"', b'{"value":NaN2,"lineage":{}}', b'{"value":1,"lineage":{'])
+async def test_a_value_that_no_proposer_stored_is_named_at_once_and_hurts_no_other_register(
+    cluster: LocalCluster, value: bytes
+) -> None:
+    """It once looked as if no quorum had answered, and bytes that are no text failed the whole batch."""
+    for number in range(3):
+        await store(cluster, "HSET", "gryadka:register:k", "accepted", "1:7", "value", value, number=number)
+    proposer = cluster.proposer()
+    bad, fine = await asyncio.gather(
+        proposer.change("k", lambda value: 1, timeout_s=30), proposer.change("other", lambda value: 1),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert fine == 1
+    for outcome in (bad, *await asyncio.gather(proposer.read("k", timeout_s=30), return_exceptions=True)):
+        assert isinstance(outcome, gryadka.ConfigurationError) and "'k' holds what no proposer stored" in str(outcome)
 
 
 async def test_a_full_server_is_said_to_be_full_and_the_round_goes_on() -> None:

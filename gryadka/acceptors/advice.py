@@ -19,7 +19,7 @@ ADVICE = {
     "MISCONF": "cannot write to its disk; free some space and see its log",
     "NOREPLICAS": "has too few replicas for a write; see min-replicas-to-write",
     "NOPERM": "does not let this user run the script; see ACL SETUSER",
-    "BALLOT": "was sent a ballot that it cannot compare",
+    "BALLOT": "was sent, or holds, a ballot that it cannot compare",
     "LOADING": "is still loading its data; wait a little",
     "BUSY": "is busy with somebody's script; see SCRIPT KILL",
     "NOSCRIPT": "has forgotten the script, which is loaded again at the next connection",

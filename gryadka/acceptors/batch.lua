@@ -13,6 +13,7 @@ if epoch < tonumber(ARGV[2]) then redis.call("HSET", KEYS[1], "epoch", ARGV[2]) 
 local function answer(register, kind, ballot, value, promise)
   local fields = redis.call("HMGET", register, "promised", "accepted", "value")
   local state = {promised = fields[1] or own[3] or "0:0", accepted = fields[2] or "0:0", value = fields[3] or own[4]}
+  if kind ~= "accept" then parts(state.promised); parts(state.accepted) end
   if kind == "read" then return {"state", state.promised, state.accepted, state.value} end
   if kind == "prepare" then return prepare(register, state, ballot) end
   parts(promise)

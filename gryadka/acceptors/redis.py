@@ -88,15 +88,16 @@ class RedisAcceptor:
             return self._wire
 
     def _reply(self, answer: list[Any]) -> Reply | AcceptorError:
+        # Bytes that are no text become JSON that nobody can read: so the proposer, too, knows which register it is.
         match answer:
-            case [b"promise", accepted, value]:
-                return Promise(to_ballot(accepted), value and value.decode())
+            case [b"promise", accepted, text]:
+                return Promise(to_ballot(accepted), text and text.decode(errors="backslashreplace"))
             case [b"accepted"]:
                 return Accepted()
             case [b"conflict", promised]:
                 return Conflict(to_ballot(promised))
-            case [b"state", promised, accepted, value]:
-                return State(to_ballot(promised), to_ballot(accepted), value and value.decode())
+            case [b"state", promised, accepted, text]:
+                return State(to_ballot(promised), to_ballot(accepted), text and text.decode(errors="backslashreplace"))
         return explain(self.name, answer[-1].decode())
 
 
