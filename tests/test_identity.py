@@ -69,6 +69,20 @@ async def test_a_cluster_does_not_start_for_the_first_time_with_a_server_missing
     await cluster.stop()
 
 
+@pytest.mark.parametrize("fault", ["down", "password"])
+async def test_when_no_server_answers_each_tells_its_own_fault_and_nothing_of_a_first_start(fault: str) -> None:
+    """Three wrong passwords for a cluster at work were once taken for one that had never been started."""
+    async with gryadka.local_cluster(3) as cluster:
+        urls = [url.replace("redis://:", "redis://:wrong") for url in cluster.urls]
+        for number in range(3 * (fault == "down")):
+            await cluster.kill(number)
+        async with Proposer.from_urls(urls, timeout_s=0.3) as proposer:
+            with pytest.raises(NotApplied) as caught:
+                await proposer.change("n", lambda value: 1)
+    words = "refused the password" if fault == "password" else "cannot be reached"
+    assert str(caught.value).count(words) >= 2 and "first time" not in str(caught.value)
+
+
 async def test_a_running_cluster_takes_new_proposers_while_a_server_is_down(cluster: LocalCluster) -> None:
     await cluster.proposer().change("n", lambda value: 1)
     await cluster.kill(1)

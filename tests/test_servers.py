@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -140,6 +141,13 @@ async def test_a_program_that_is_no_server_is_reported_and_nobody_else_is_killed
     with pytest.raises(ConfigurationError, match="broken-server did not start"):
         await cluster.start()
     assert not cluster._directory.exists()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("wrong", [{"count": 0}, {"count": -1}, {"fsync": "sometimes"}], ids=str)
+def test_a_cluster_that_makes_no_sense_is_refused_before_anything_is_started(wrong: dict[str, Any]) -> None:
+    """No server at all was once a cluster, and a misspelt fsync was told on the terminal, out of a notebook's sight."""
+    with pytest.raises(ConfigurationError, match="at least one server"):
+        gryadka.local_cluster(**wrong)
 
 
 async def test_servers_that_somebody_else_runs_are_used_and_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:

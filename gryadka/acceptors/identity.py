@@ -99,7 +99,7 @@ class Introduction:
         """
         async with self._lock:
             if self._roster is None and not self._left:
-                self._adopt(await self._learn())
+                self._adopt(await self._learn(name))
         identity, roster = await self._ask(name)
         if self._roster and roster and roster.epoch > self._roster.epoch:
             self._adopt(roster)
@@ -138,16 +138,20 @@ class Introduction:
                 raise ConfigurationError(f"{name} and {other} are one and the same server, which would vote twice")
         return identity
 
-    async def _learn(self) -> Roster:
+    async def _learn(self, name: str) -> Roster:
         answers = await asyncio.gather(*map(self._ask, self._connects), return_exceptions=True)
         found = dict(zip(self._connects, answers, strict=True))
         rosters = {name: answer[1] for name, answer in found.items() if isinstance(answer, tuple) and answer[1]}
         if not rosters:
+            if isinstance(fault := found[name], BaseException):
+                raise fault  # its own; nobody can say whether the cluster is new
             for error in answers:
                 if isinstance(error, BaseException):
-                    raise AcceptorError("the cluster", f"needs all its servers to start for the first time; {error}")
+                    raise AcceptorError(
+                        name, f"is new, and its cluster needs all its servers to start for the first time; {error}"
+                    )
             await self._bootstrap()
-            return await self._learn()
+            return await self._learn(name)
         latest = max(rosters, key=lambda name: rosters[name].epoch)
         roster = rosters[latest]
         for name, other in rosters.items():

@@ -306,7 +306,14 @@ def local_cluster(
     `server` says which program to run; see `find_server`. `urls`, or GRYADKA_URLS in the environment
     (separated by spaces), names servers that run already. `fsync` is Redis's `appendfsync`: anything but
     "always" may forget promises when the power fails. A server has `timeout_s` seconds for an answer.
+
+    Raises `ConfigurationError` for a count or a setting that makes no sense, and as `find_server` does.
     """
+    if count < 1 or fsync not in ("always", "everysec", "no"):
+        raise ConfigurationError(
+            f"a cluster of {count} servers with fsync {fsync!r} cannot be started: it needs at least one server, "
+            'and fsync is "always", "everysec" or "no"'
+        )
     if urls is None and server is None:
         urls = os.environ.get("GRYADKA_URLS", "").split()
     if urls:
