@@ -13,6 +13,7 @@ import pytest
 
 from gryadka.acceptors.servers import FAKE, find_server
 from tests.lessons.runner import LESSONS, SERVERS, Session, answers, code_cells, session, text_of, verdicts
+from tests.lessons.told import TOLD
 
 HEADINGS = ["Your prediction", "See it", "Build it", "Check it", "Real", "Recap", "Start again"]
 MINUTES = re.compile(r"\*\(\d+ minutes?\)\*")
@@ -91,6 +92,12 @@ def test_hints_follow_each_build_cell_and_no_answer_stands_in_the_notebook(lesso
 def test_each_build_cell_has_a_right_answer_and_a_wrong_one(lesson: str) -> None:
     right, wrong = answers(lesson)
     assert set(to_build(lesson)) == set(right) == {name for name, some in wrong.items() if some}
+
+
+def test_what_is_told_is_told_of_cells_that_there_are() -> None:
+    assert {lesson: set(told) - {cell.id for cell in code_cells(lesson)} for lesson, told in TOLD.items()} == {
+        lesson: set() for lesson in TOLD
+    }
 
 
 @EACH

@@ -11,6 +11,7 @@ A cell to build is one that says "your turn". A cell that checks has an id that 
 from __future__ import annotations
 
 import os
+import re
 import runpy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+
+from tests.lessons.told import TOLD
 
 ROOT = Path(__file__).parents[2]
 LESSONS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
@@ -48,10 +51,12 @@ class Session:
 
     def __init__(self, lesson: str, client: NotebookClient) -> None:
         self.cells = {cell.id: cell for cell in code_cells(lesson)}
+        self._told = TOLD.get(lesson, {})
         self._client = client
 
     def run(self, name: str, source: str | None = None) -> list[NotebookNode]:
-        """Run a cell, or another `source` in its place; return its outputs. An error output fails the test."""
+        """Run a cell, or another `source` in its place; return its outputs. An error output fails the test, and so
+        does one that shows something else than the lesson's text tells."""
         cell = self.cells[name].copy() | {"source": source or self.cells[name].source}
         self._client.nb.cells = [nbformat.from_dict(cell)]
         (done,) = self._client.nb.cells
@@ -61,6 +66,9 @@ class Session:
             complains = output.output_type == "stream" and output.name == "stderr"
             assert not complains, f"{name} complains: {output.text}"
         outputs: list[NotebookNode] = done.outputs
+        # What one cell prints may arrive in several parts, cut anywhere.
+        said = "".join(text_of(output) + "\n" * (output.output_type != "stream") for output in outputs)
+        assert source or re.search(self._told.get(name, ""), said), f"{name}: the text tells of something else: {said}"
         return outputs
 
     def run_all(self, sources: Mapping[str, str] | None = None, *, but: str | None = None) -> list[NotebookNode]:

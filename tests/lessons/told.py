@@ -1,0 +1,49 @@
+"""What the text of a lesson says beforehand that a cell will show: lesson -> cell -> what its output has to match.
+
+A change of the proposer's pauses once made the fourth mutant of lesson 02 lose nothing, while the text went on
+to tell of a loss. Nothing failed, and no learner could have understood it.
+"""
+
+TOLD: dict[str, dict[str, str]] = {
+    "00_welcome": {
+        "see-change": r"^'hello'$",
+        "see-three": r'(.*: promised \d+:\S+, accepted \d+:\S+, value "hello"\n?){3}',
+        "see-one-dead": r"^'hello, world'$",
+        "see-two-left": r'down\n(.*value "hello, world"\n?){2}',
+        "see-two-dead": r"^OutcomeUnknown: ",
+        "see-fresh-proposer": r"^NotApplied: ",
+        "see-returned": r"^hello, world!?\n",
+        "build-tour": r"that makes a quorum",
+        "real-hash": r"promised\n(.*\n)*.*accepted\n(.*\n)*.*value\n.*hello, world",
+    },
+    "02_promises": {
+        "see-messages": r"^1\. .*\n2\. .*has promised 2:1\n3\. .*\n4\. .*'tea'\)\n5\. .*has promised 3:2\n6\. ",
+        "see-two-rounds": r"B: promised 2:2, accepted nothing",
+        "see-accident": r"^(.*: +Accepted\(\)\n){4}",
+        "build-graph": r"can reach 6 states",
+        "mutants-late-tea": r": +\['coffee'\]\nforgets: +\['tea', 'coffee'\]\nobeys: +\['tea', 'coffee'\]",
+        "mutants-missing-drinks": r": +\['tea', 'coffee', 'milk'\]\nhides: +\['milk'\]\nshortens: +\['tea', 'milk'\]",
+        "real-servers": r"^(\[.*\]) \1\n(\[.*\]) \2\n(\['tea', 'coffee', 'milk'\]) \3\n",
+        "real-states": r"different states among the six: 1\n",
+    },
+    "03_change": {
+        "see-count": r"What happened +40",
+        "see-colours": r"(Synod.*value red\n){3}CASPaxos.*red\nCASPaxos.*green\nCASPaxos.*blue",
+        "see-registers": r"refused: version 0 was expected, 1 is stored; it is .*'red'",
+        "build-example": r"1:2 apple",
+        "real-grab": r"(?=(.*\n)*\w+ rides\n)(?=(.*\n)*(\w+ waits for \w+\n){3})",
+        "real-server-dies": r"^Gil waits for (\w+)\n\1 gives it back\nGil rides\n",
+        "real-server-returns": r'(?=(.*\n)*.*value "Gil"\n)',
+    },
+    "04_redis_acceptors": {
+        "see-hash": r"^7\n(.*\n)*.*promised\n.*2:\d+\n.*accepted\n.*1:\d+\n.*value\n.*\"value\":7,\"lineage\"",
+        "see-identity": r'identity\n.*\n.*members\n.*\["\w{16}", "\w{16}", "\w{16}"\]',
+        "see-kill": r": down\n",
+        "see-restart": r"(.*value 7\n?){3}",
+        "real-sell": r"6 seats left.*server 0.*\n+5 seats left.*server 1.*\n+4 seats left.*server 2",
+        "real-hunt": r"in 14 steps(.*\n)+.*By the rules: B refuses(.*\n)+.*last byte.*\n.*A new reader gets \[2\]",
+        "real-acknowledged": r"acknowledged: 2",
+        "real-rewind": r"a new reader gets: 1",
+        "real-flush": r"lost\. It must not vote in its old place(.*\n)+counted: 2",
+    },
+}
