@@ -40,6 +40,11 @@ class ConfigurationError(GryadkaError):
     """The cluster, the quorums or the call cannot work as they are; nothing was sent."""
 
 
+def unreadable(key: str, why: Exception) -> ConfigurationError:
+    """Return the error for a register that holds what no proposer stored there."""
+    return ConfigurationError(f"the register of {key!r} holds what no proposer stored; mend or remove it ({why})")
+
+
 class AcceptorError(GryadkaError):
     """One acceptor could not answer. `acceptor` is its name, `reason` says why and what to change."""
 

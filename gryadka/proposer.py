@@ -21,7 +21,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Self
 
 from gryadka.acceptors import Acceptor
-from gryadka.errors import ChangeRejected, ConfigurationError, NotApplied, OutcomeUnknown
+from gryadka.errors import ChangeRejected, ConfigurationError, NotApplied, OutcomeUnknown, unreadable
 from gryadka.protocol.acceptor import MAX_COUNTER, Ballot, Conflict, Message, Read, Reply
 from gryadka.protocol.configuration import Configuration
 from gryadka.protocol.round import Round, Status
@@ -214,9 +214,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
                 await asyncio.sleep(self.rng.uniform(0, pause_s))
                 pause_s = min(2 * pause_s, longest_s)
         except (ConfigurationError, ValueError) as error:  # repeating cannot mend it
-            words = f"the register of {key!r} holds what no proposer stored; mend or remove it ({error})"
             for caller in everyone:
-                caller.problem = error if isinstance(error, ConfigurationError) else ConfigurationError(words)
+                caller.problem = error if isinstance(error, ConfigurationError) else unreadable(key, error)
         finally:
             for caller in everyone:
                 caller.give_up()
