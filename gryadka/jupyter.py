@@ -10,6 +10,8 @@ with 60 clicks in Chromium, on two cores with other work on them: 27 ms from cli
 without this. `pytest tests/browser/test_speed.py -k clicks` measures both, and writes test-artifacts/speed.json.
 
 An exported page cannot run a widget that lives in JupyterLab. So the picture that each view carries goes before it.
+In a web page it stands in the page itself: nbconvert would make an `<img>` of it, and a screen reader is told nothing
+of what is inside an `<img>`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+from traitlets.config import Config
 
 PICTURES_FIRST = [
     "image/svg+xml",
@@ -33,6 +38,28 @@ PICTURES_FIRST = [
 ]
 """Which form of an output an export shows, if there are several: nbconvert's own order, but the widget late."""
 
+SVG, HTML = "image/svg+xml", "text/html"
+
+
+class PicturesInside(Preprocessor):
+    """Puts pictures that describe themselves into an exported web page, so that their descriptions are read aloud."""
+
+    def preprocess_cell(self, cell: NotebookNode, resources: Any, _index: int) -> tuple[NotebookNode, Any]:
+        """Turn each such picture in the cell's outputs into HTML, unless the output has a form in HTML already."""
+        for output in cell.get("outputs", []):
+            forms = output.get("data", {})
+            picture = forms.get(SVG, "")
+            if 'role="img"' in picture and "<desc>" in picture:
+                forms.setdefault(HTML, picture)
+                del forms[SVG]
+        return cell, resources
+
+
+def set_exports(config: Config) -> None:
+    """Have nbconvert show a view's picture: in the page itself in a web page, as a file of its own elsewhere."""
+    config.NbConvertBase.display_data_priority = PICTURES_FIRST
+    config.HTMLExporter.preprocessors.append(PicturesInside)
+
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": "gryadka.jupyter"}]
@@ -40,7 +67,7 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     send_at_once()
-    server.config.NbConvertBase.display_data_priority = PICTURES_FIRST
+    set_exports(server.config)
 
 
 def send_at_once() -> None:

@@ -81,8 +81,10 @@ class Prediction:
         layout = ipywidgets.Layout(width="max-content", max_width="100%")
         buttons = ipywidgets.RadioButtons(options=self.options, value=self.choice, layout=layout)
         buttons.observe(lambda change: self.choose(change["new"]), "value")
-        # The text stands for the buttons wherever no widget can be shown.
-        show_bundle(ipywidgets.VBox([heading, buttons])._repr_mimebundle_() | {"text/plain": str(self)})
+        # Wherever no widget can be shown, a list stands for the buttons: in an exported page, too.
+        listed = "".join(f"<li>{escape(option)}</li>" for option in self.options)
+        still = {"text/plain": str(self), "text/html": f"<p>{heading.value}</p><ul>{listed}</ul>"}
+        show_bundle(ipywidgets.VBox([heading, buttons])._repr_mimebundle_() | still)
 
     def choose(self, option: str) -> None:
         """Take note of the option that was chosen; it may change until `recall`, and after."""

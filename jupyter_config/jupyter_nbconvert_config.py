@@ -1,5 +1,5 @@
 """Settings of nbconvert on the command line: an exported notebook shows a view's picture."""
 
-from gryadka.jupyter import PICTURES_FIRST
+from gryadka.jupyter import set_exports
 
-get_config().NbConvertBase.display_data_priority = PICTURES_FIRST  # noqa: F821
+set_exports(get_config())  # noqa: F821

@@ -296,6 +296,14 @@ def test_a_prediction_is_asked_and_recalled_in_plain_text(capsys: pytest.Capture
     assert "as you predicted" not in said
 
 
+def test_a_prediction_is_in_exported_pages_which_cannot_show_its_buttons(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, object]] = []
+    monkeypatch.setattr(lab, "show_bundle", shown.append)
+    lab.predict("Is 1 < 2?", ["yes", "<no>"])
+    assert shown[0]["text/html"] == "<p><strong>Is 1 &lt; 2?</strong></p><ul><li>yes</li><li>&lt;no&gt;</li></ul>"
+    assert "application/vnd.jupyter.widget-view+json" in shown[0]
+
+
 def test_a_choice_is_set_beside_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
     for choice, words in (("one", "not as you predicted"), ("two", "So it was      as you predicted")):
         prediction = lab.Prediction("How many?", ["one", "two"], "two")
