@@ -15,7 +15,8 @@ without a callback nothing is built. Events are immutable, and a list of them is
 | state | acceptor | | `message`, `reply`, `state` after it; or, if no message changed it, `note` and `state` |
 | dropped, duplicated, crashed, restarted, paused, resumed, partitioned, healed | | | `note` |
 
-A `Trace` holds such events, saves and loads them, and gives a link: one line of text that stands for the run.
+A `Trace` holds such events, saves and loads them, and gives a link: one line of text that stands for the run. Where
+somebody has told the run in sentences, they stand in the first line: {"schema": 1, "captions": ["A promises 1:7"]}.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 from gryadka.errors import AcceptorError
 from gryadka.protocol.acceptor import (
@@ -137,25 +138,38 @@ def _rebuilt(part: Any) -> Any:
 
 
 def dump(events: Iterable[Event]) -> Iterator[str]:
-    """Return the lines of a trace file: the schema's version, then one line an event."""
-    yield json.dumps({"schema": SCHEMA})
+    """Return the lines of a trace file: the schema's version, with captions if there are any, then a line an event."""
+    captions = events.captions if isinstance(events, Trace) else ()
+    yield json.dumps({"schema": SCHEMA} | ({"captions": captions} if captions else {}))
     for event in events:
         yield event.to_json()
 
 
 def load(lines: Iterable[str]) -> list[Event]:
     """Read a trace file's lines. Raises `ValueError` for another schema or a broken line, with its number."""
+    return list(_told(lines))
+
+
+def _told(lines: Iterable[str]) -> Trace:
     events: list[Event] = []
+    captions: list[str] = []
     for number, line in enumerate(lines, start=1):
         try:
             if number == 1:
-                if json.loads(line) != {"schema": SCHEMA}:
-                    raise ValueError(f"the first line has to be {json.dumps({'schema': SCHEMA})}")
+                captions = _captions(json.loads(line))
             elif line.strip():
                 events.append(Event.from_json(line))
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
-    return events
+    return Trace(events, captions=captions)
+
+
+def _captions(head: Any) -> list[str]:
+    captions: Any = head.pop("captions", []) if isinstance(head, dict) else None
+    told = isinstance(captions, list) and all(isinstance(caption, str) for caption in captions)
+    if head != {"schema": SCHEMA} or not told:
+        raise ValueError(f"the first line has to be {json.dumps({'schema': SCHEMA})}, and may hold captions")
+    return list(captions)
 
 
 # -- whole runs ------------------------------------------------------------------------------------------
@@ -203,10 +217,10 @@ class Trace(Sequence[Event]):
         """Write a trace file. Raises `OSError`."""
         Path(path).write_text("\n".join([*dump(self), ""]), encoding="utf-8")
 
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
+    @staticmethod
+    def load(path: str | Path) -> Trace:
         """Read a trace file. Raises `OSError`, and `ValueError` for anything that `save` does not write."""
-        return cls(load(Path(path).read_text(encoding="utf-8").splitlines()))
+        return _told(Path(path).read_text(encoding="utf-8").splitlines())
 
     def link(self) -> str:
         """Return one line of text, without spaces, from which `gryadka.simulation.link.rebuild` makes this run again.
@@ -215,12 +229,12 @@ class Trace(Sequence[Event]):
         """
         return self.source or LINK + fold("\n".join(dump(self)))
 
-    @classmethod
-    def from_link(cls, link: str) -> Self:
+    @staticmethod
+    def from_link(link: str) -> Trace:
         """Return the events that a link of the longer kind holds. Raises `ValueError` for any other text."""
         if not link.startswith(LINK):
             raise ValueError(f"a link with events in it begins with {LINK}")
-        return cls(load(unfold(link.removeprefix(LINK)).splitlines()))
+        return _told(unfold(link.removeprefix(LINK)).splitlines())
 
 
 def fold(text: str) -> str:

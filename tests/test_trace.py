@@ -123,6 +123,21 @@ def test_a_trace_is_saved_and_loaded(tmp_path: Path) -> None:
     assert Trace.load(tmp_path / "run.jsonl") == RUN
 
 
+def test_what_was_told_of_a_run_goes_with_its_file_and_its_link(tmp_path: Path) -> None:
+    """An explorer's run that was handed on had lost the sentence that says what its acceptor did wrong."""
+    told = Trace(RUN, captions=["proposer 7 asks A", "A promises 1:7. By the rules: it refuses"])
+    told.save(tmp_path / "run.jsonl")
+    for again in (Trace.load(tmp_path / "run.jsonl"), Trace.from_link(told.link())):
+        assert (again, again.captions) == (told, told.captions)
+    assert load((tmp_path / "run.jsonl").read_text().splitlines()) == list(RUN)
+
+
+@pytest.mark.parametrize("captions", ["one", [1], {"a": "b"}])
+def test_captions_that_are_no_sentences_are_refused(captions: object) -> None:
+    with pytest.raises(ValueError, match=r"line 1: the first line has to be \{\"schema\": 1\}, and may hold captions"):
+        load([json.dumps({"schema": 1, "captions": captions})])
+
+
 def test_a_slice_of_a_trace_is_a_trace_and_has_its_own_link() -> None:
     part = Trace(RUN, source="somewhere")[1:]
     assert isinstance(part, Trace)
