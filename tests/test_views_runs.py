@@ -84,6 +84,16 @@ async def test_controls_that_move_on_another_thread_lead_to_one_run_on_the_main_
     assert runs.result.seed == 9
 
 
+def test_the_speed_of_the_control_is_that_of_the_player_and_makes_no_other_run() -> None:
+    runs = Runs(seed=1)
+    before = runs.result
+    runs.controls["speed"].value = 10
+    assert runs.player.speed == 10
+    runs.player.speed = 0.5  # as its own control, or its keys, do
+    assert runs.controls["speed"].value == 0.5
+    assert runs.result is before
+
+
 def test_a_name_that_is_no_scenarios_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="there is no scenario"):
         lab.runs("nowhere")

@@ -95,8 +95,8 @@ const button = (id, label, title, onclick) => element("button", { type: "button"
 // -- the player ----------------------------------------------------------------------------------------------
 
 class Player {
-  constructor(root, store, { title, at = 0, demo = false, speed = 2, onAt, send }) {
-    Object.assign(this, { root, store, speed, onAt, send, at, playing: null, waiting: new Map(), asked: 0, shown: 0 });
+  constructor(root, store, { title, at = 0, demo = false, speed = 2, onAt, onSpeed, send }) {
+    Object.assign(this, { root, store, speed, onAt, onSpeed, send, at, playing: null, waiting: new Map(), asked: 0, shown: 0 });
     root.classList.add("gryadka-player");
     // JupyterLab's own shortcuts would take the keys.
     const marks = { tabindex: 0, role: "group", "aria-label": title, "data-testid": "player",
@@ -121,7 +121,7 @@ class Player {
         oninput: (event) => this.go(Number(event.target.value), false) }),
       this.place = element("span", { "data-testid": "place" }),
       this.pace = element("select", { "aria-label": "Frames per second", "data-testid": "speed",
-        onchange: (event) => { this.speed = Number(event.target.value); } },
+        onchange: (event) => this.setSpeed(Number(event.target.value)) },
         ...SPEEDS.map((speed) => element("option", { value: speed }, `${speed} a second`))),
       button("demo", "Large", "Demonstration: large, without controls", () => this.demonstrate(true)),
       button("help", "?", "Keys", () => this.toggle(this.help)),
@@ -206,7 +206,10 @@ class Player {
     this.playButton.textContent = this.playing ? "Pause" : "Play";
   }
 
-  setSpeed(speed) { this.pace.value = this.speed = speed; }
+  setSpeed(speed) {
+    this.pace.value = this.speed = speed;
+    this.onSpeed?.(speed);
+  }
 
   // -- choices: what Python can be asked to do at this frame
 
@@ -328,8 +331,14 @@ class Player {
 
   toggle(part) {
     part.hidden = !part.hidden;
-    const own = new Map(this.now.filter((choice) => choice.key).map((choice) => [`${choice.key} ${choice.label}`,
-      [choice.key, `${choice.label} (${choice.section.toLowerCase()}; if several can be meant, tab to one first)`]]));
+    // Each key once, with all that it does; and whose it is, or that its thing has to have the focus first.
+    const own = new Map(), keys = new Set(this.now.map((choice) => choice.key).filter(Boolean));
+    for (const key of keys) {
+      const same = this.now.filter((choice) => choice.key === key), one = same.length === 1;
+      const labels = [...new Set(same.map((choice) => choice.label))].join(", or ");
+      const sections = [...new Set(same.map((choice) => choice.section.toLowerCase()))].join(" and ");
+      own.set(key, [key, `${labels} (${one ? same[0].thing : `${sections}: tab to one in the picture first`})`]);
+    }
     if (this.now.length) own.set("digits", ["1 … 9", "the first choice of that line of the list below the picture"]);
     this.help.replaceChildren(element("dl", {}, ...[...KEYS, ...own.values()].flatMap(([keys, what]) => [
       element("dt", {}, keys), element("dd", {}, what)])));

@@ -34,6 +34,9 @@ Act = Callable[[str, int], tuple[int, int] | None]
 """Does what was chosen: the choice's `act`, and the number of the frame that it was chosen at. If the view has
 changed since, it returns the first frame that is new and the frame to look at. What it raises is shown."""
 
+SPEEDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""What a player's speed may be, in frames a second: as in `player.js`."""
+
 _MODULE = Path(__file__).with_name("player.js")
 _WIDGET = Path(__file__).with_name("widget.js")
 _STYLE = Path(__file__).with_name("player.css")
@@ -79,7 +82,7 @@ def _all_frames(_: object, player: Player) -> Packed:
 class Player(anywidget.AnyWidget):
     """Shows `view`, beginning at the frame `at`. Read only: `view`, and `at`, where the browser stands.
 
-    `speed` is in frames a second, one of 0.5, 1, 2, 5, 10 and 30. With `demo` it begins large and without
+    `speed` is in frames a second, one of `SPEEDS`; the learner may change it. With `demo` it begins large and without
     controls. `act` is told what was chosen in the picture; without it the view only plays.
     """
 

@@ -1,4 +1,4 @@
-"""Runs of the simulator behind a few controls: scenario, seed, how much is lost, and how many servers may fail.
+"""Runs of the simulator behind a few controls: scenario, seed, how much is lost, how many servers may fail, and speed.
 
 What may live here: those controls, and a new run whenever one of them moves. How a run is made is up to
 `gryadka.simulation.run`; how it is shown, to `cluster` and `player`.
@@ -21,22 +21,21 @@ from gryadka.simulation.run import Result, scenario_named, simulate
 from gryadka.simulation.scenarios import SCENARIOS, Scenario
 from gryadka.trace import Trace
 from gryadka.views.cluster import ClusterView
-from gryadka.views.player import Player
+from gryadka.views.player import SPEEDS, Player
 
 OPERATIONS = 4
 """How many operations each client makes: few enough to look at each."""
 
-_SLIM = {
-    "style": {"description_width": "initial"},
-    "layout": {"width": "auto", "min_width": "220px", "flex": "1 1 220px"},
-}
+_SLIM = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}
+_GRID = {"display": "grid", "grid_template_columns": "repeat(auto-fit, minmax(260px, 1fr))"}
 
 
 class Runs:
     """Shows the run of a scenario and a seed, and another one as soon as a control is moved.
 
-    Read only: `result` is the run that is shown, `player` shows it, `controls` are scenario, seed, loss and f (of
-    2F + 1 acceptors, F may fail). Raises `ConfigurationError` for a name that is no scenario's.
+    Read only: `result` is the run that is shown, `player` shows it, `controls` are scenario, seed, loss, f (of
+    2F + 1 acceptors, F may fail), and speed, in steps a second. Raises `ConfigurationError` for a name that is no
+    scenario's.
     """
 
     def __init__(self, scenario: str = "loss-2-2-2", seed: int = 0) -> None:
@@ -44,10 +43,17 @@ class Runs:
         self.controls: dict[str, Any] = {
             "scenario": ipywidgets.Dropdown(options=list(SCENARIOS), value=scenario, description="Scenario", **_SLIM),
             "seed": ipywidgets.BoundedIntText(value=seed, min=0, max=10**9, description="Seed", **_SLIM),
-            "loss": ipywidgets.FloatSlider(
-                value=chosen.weather.loss, max=0.5, step=0.01, description="Lost, of each packet", **_SLIM
+            # Not sliders: those of ipywidgets have no name that a screen reader could tell.
+            "loss": ipywidgets.BoundedFloatText(
+                value=chosen.weather.loss, min=0, max=0.5, step=0.01, description="Lost, of each packet", **_SLIM
             ),
-            "f": ipywidgets.IntSlider(value=1, min=0, max=3, description="F, servers that may fail", **_SLIM),
+            "f": ipywidgets.Dropdown(options=range(4), value=1, description="F, servers that may fail", **_SLIM),
+            "speed": ipywidgets.Dropdown(
+                options=[(f"{speed:g}", speed) for speed in SPEEDS],
+                value=2,
+                description="Speed, steps a second",
+                **_SLIM,
+            ),
         }
         self._told = ipywidgets.HTML()
         self._waiting = False
@@ -58,8 +64,10 @@ class Runs:
         self.result = self._run()
         self.player = Player(self._view())
         self._tell()
+        moved = {"scenario": self._scenario_moved, "speed": self._speed_moved}
         for name, control in self.controls.items():
-            control.observe(self._scenario_moved if name == "scenario" else self._moved, "value")
+            control.observe(moved.get(name, self._moved), "value")
+        self.player.observe(self._speed_moved, "speed")
 
     @property
     def scenario(self) -> Scenario:
@@ -89,6 +97,13 @@ class Runs:
     def _set_loss(self, name: str) -> None:
         self.controls["loss"].value = SCENARIOS[name].weather.loss
         self._moved(None)
+
+    def _speed_moved(self, change: dict[str, Any]) -> None:
+        # The player has a control of its own, and keys: each follows the other.
+        self._post(lambda: self._set_speed(change["new"]))
+
+    def _set_speed(self, speed: float) -> None:
+        self.player.speed = self.controls["speed"].value = speed
 
     def _moved(self, _: object) -> None:
         if not self._waiting:
@@ -128,8 +143,8 @@ class Runs:
         self._told.value = f'<div role="status" data-testid="verdict">{escape(self.in_words())}</div>'
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        row = ipywidgets.HBox(list(self.controls.values()), layout={"flex_flow": "row wrap"})
-        shown = ipywidgets.VBox([row, self._told, self.player])._repr_mimebundle_()
+        grid = ipywidgets.Box(list(self.controls.values()), layout=_GRID)
+        shown = ipywidgets.VBox([grid, self._told, self.player])._repr_mimebundle_()
         static, _metadata = self.player._repr_mimebundle_()
         text = f"{self.in_words()}\n{self.player.in_words()}"
         return {**static, **shown, "text/plain": text}

@@ -47,18 +47,19 @@ export default () => {
     render({ model, el }) {
       const root = element("div");
       el.append(root);
-      const onAt = (at) => {
-        model.set("at", at);
+      const keep = (name) => (value) => {
+        model.set(name, value);
         if (player.send) model.save_changes();  // JupyterLab complains of each message to a kernel that has ended
       };
       const send = (message) => model.send(message);
       const options = Object.fromEntries(["title", "demo", "speed", "at"].map((name) => [name, model.get(name)]));
-      const player = mount(root, { ...options, store, onAt, send });
+      const player = mount(root, { ...options, store, onAt: keep("at"), onSpeed: keep("speed"), send });
       const heard = (message) => {
         if (message.frames) player.show(message.at, true);
         player.answered(message);
       };
       const moved = () => { if (model.get("at") !== player.at) player.show(model.get("at"), true); };
+      const hastened = () => player.setSpeed(model.get("speed"));
       const renamed = () => root.setAttribute("aria-label", model.get("title"));
       const renewed = () => player.show(model.get("at"), false);
       const leave = follow(model, el, (fate) => player.behind(fate));
@@ -66,12 +67,14 @@ export default () => {
       model.on("change:at", moved);
       model.on("change:packed", renewed);
       model.on("change:title", renamed);
+      model.on("change:speed", hastened);
       return () => {
         leave();
         model.off("msg:custom", heard);
         model.off("change:at", moved);
         model.off("change:packed", renewed);
         model.off("change:title", renamed);
+        model.off("change:speed", hastened);
         player.close();
       };
     },

@@ -11,7 +11,7 @@ from tests.browser.test_player import opened, said
 NOTEBOOK = "from gryadka import lab\nruns = lab.runs('loss-2-2-2', 1)\nruns"
 
 
-async def test_a_control_that_moves_brings_another_run(lab: Lab, server_root: Path) -> None:
+async def test_each_control_that_moves_brings_another_run_or_another_speed(lab: Lab, server_root: Path) -> None:
     page, shown, errors = await opened(lab, server_root, "runs.ipynb", NOTEBOOK)
     verdict = page.get_by_test_id("verdict")
     await expect(verdict).to_have_text(Runs("loss-2-2-2", 1).in_words())
@@ -26,6 +26,14 @@ async def test_a_control_that_moves_brings_another_run(lab: Lab, server_root: Pa
     await expect(shown).to_have_attribute("aria-label", "loss-2-2-2, seed 2")
     await shown.press("PageDown")
     assert await said(shown) == other.player.view[10].announced
+    await page.get_by_role("combobox", name="Speed, steps a second").select_option("10")
+    await expect(shown.get_by_test_id("speed")).to_have_value("10")
+    await shown.press("-")
+    await expect(page.get_by_role("combobox", name="Speed, steps a second")).to_have_value("5")
+    await page.get_by_role("combobox", name="F, servers that may fail").select_option("2")
+    await expect(verdict).to_contain_text("5 acceptors")
+    await page.get_by_role("spinbutton", name="Lost, of each packet").press("ArrowUp")
+    await expect(verdict).to_contain_text("9% of packets lost")
     await page.get_by_role("combobox", name="Scenario").select_option("amnesia")
     await expect(verdict).to_contain_text("amnesia, seed 2")
     await page.set_viewport_size({"width": 1280, "height": 1600})
