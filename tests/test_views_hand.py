@@ -195,6 +195,29 @@ def test_the_error_of_a_rule_is_told() -> None:
 LESSON_02 = ["append P1", "append P2", "deliver 1", "deliver 4", "deliver 2", "deliver 5", "deliver 7", "deliver 9"]
 
 
+def test_what_a_rule_prints_is_told_for_after_a_click_nobody_would_see_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def prepare(state: State, message: Prepare) -> tuple[State, Reply]:
+        print("asked for", message.ballot)
+        print("had", state.promised)
+        return state._replace(promised=message.ballot), Promise(state.accepted, state.value)
+
+    run = HandView(ManualCluster(acts=[], prepare=prepare))
+    run.act("append P1", 0)
+    assert "prints" not in run[1].words
+    run.act("deliver 1", 1)
+    assert run[2].announced.startswith("Your rule prints: asked for 1:1 / had 0:0. A promises 1:1")
+    assert capsys.readouterr().out == ""
+
+
+def test_each_thing_in_the_picture_answers_to_keys_of_its_own() -> None:
+    for acts_ in ([], ["append P1"], ["crash A", "pause B", "crash P1"]):
+        frame = view(*acts_)[len(acts_)]
+        for thing in {choice.on for choice in frame.choices if choice.on}:
+            keys = [choice.key for choice in on(frame, thing)[1:]]  # a click, or enter, does the first
+            assert all(keys) and len(set(keys)) == len(keys), (thing, keys)
+            assert not set(keys) & set("dw?+-")  # those of the player
+
+
 def test_the_story_of_a_promise_can_be_followed_by_ear() -> None:
     run = view(*LESSON_02, "deliver 11", "deliver 12")
     assert [run[number].announced for number in range(1, len(run))] == [

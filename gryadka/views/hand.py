@@ -10,7 +10,9 @@ else there begins a new branch; the one that was left is kept, and can be gone b
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 
 from gryadka.checking.history import History
 from gryadka.checking.linearizability import Unknown, Verdict, Violation
@@ -21,15 +23,19 @@ from gryadka.views.cluster import Layout, draw
 from gryadka.views.frames import Choice, Frame
 from gryadka.views.player import Player
 from gryadka.views.scene import Packet, Scene
+from gryadka.views.svg import shortened
+
+MOST_PRINTED = 400
+"""So many characters of what a rule prints are told."""
 
 _ROWS = 4
 _KEYS = "abcef"  # d, like w, is the player's own
 _FAULTS = {
-    "crash": "Crash",
-    "pause": "Let it stand still",
-    "resume": "Let it go on",
-    "restart": "Bring back",
-    "forget": "Bring back without its memory",
+    "crash": ("Crash", "k"),
+    "pause": ("Let it stand still", "s"),
+    "resume": ("Let it go on", "s"),
+    "restart": ("Bring back", "r"),
+    "forget": ("Bring back without its memory", "n"),
 }
 
 
@@ -104,12 +110,15 @@ class HandView:
         cluster, before = self.cluster, len(self.cluster.events)
         if act not in cluster.possible():
             raise ValueError(f"{act!r} cannot be done now")
-        trouble = ""
+        printed, trouble = StringIO(), ""
         try:
-            cluster.do(act)
+            with redirect_stdout(printed):  # after a click it would be shown nowhere
+                cluster.do(act)
         except Exception as error:  # a learner's own rule
-            trouble = f" {type(error).__name__}: {error}."
-        self._draw(("A second passes. " if act == "wait" else "") + trouble.strip(), cluster.events[before:])
+            trouble = f"{type(error).__name__}: {error}."
+        told = ["A second passes."] if act == "wait" else []
+        told += filter(None, [trouble, _quoted(printed.getvalue())])
+        self._draw(" ".join(told), cluster.events[before:])
 
     def _draw(self, told: str, events: list[Event]) -> None:
         self._seat()
@@ -134,15 +143,19 @@ class HandView:
         for number, host in enumerate(cluster.hosts):
             node, verb = cluster.node(host), KINDS[cluster.setting.kind]
             thing, on = wording.node(node), f"node {node}"
-            labels = {f"{verb} {host}": f"Begin: {verb}", f"read {host}": "Begin: read", f"crash {host}": "Crash"}
-            labels[f"restart {host}"] = "Start a new one here"
+            labels = {
+                f"{verb} {host}": (f"Begin: {verb}", _KEYS[number]),
+                f"read {host}": ("Begin: read", "v"),
+                f"crash {host}": ("Crash", "k"),
+                f"restart {host}": ("Start a new one here", "r"),
+            }
             for act in [act for act in possible if act in labels]:
-                key = _KEYS[number] if act.startswith(verb) else ""
-                choices.append(Choice(act, "Proposers", thing, labels[act], on, key))
+                choices.append(Choice(act, "Proposers", thing, labels[act][0], on, labels[act][1]))
         for act in possible:
             verb, *rest = act.split()
             if verb in _FAULTS and rest[0] in cluster.names:
-                choices.append(Choice(act, "Acceptors", rest[0], _FAULTS[verb], f"node {rest[0]}"))
+                label, key = _FAULTS[verb]
+                choices.append(Choice(act, "Acceptors", rest[0], label, f"node {rest[0]}", key))
         choices.append(Choice("wait", "Time", "the clock", "Let a second pass", key="t"))
         for act in possible:
             verb, *rest = act.split()
@@ -182,6 +195,11 @@ def _named(waiting: Waiting, packet: Packet) -> str:
     if packet.reply is not None:
         return f"{waiting.acceptor} to {proposer}: {wording.reply(packet.reply)}"
     return f"{proposer} to {waiting.acceptor}: {wording.message(waiting.message)}"
+
+
+def _quoted(printed: str) -> str:
+    lines = " / ".join(printed.split("\n")).strip(" /")
+    return f"Your rule prints: {shortened(lines, MOST_PRINTED)}." if lines else ""
 
 
 def _judged(verdict: Verdict) -> str:

@@ -42,6 +42,10 @@ IS_IDLE = """path => {
         && shown.sessionContext?.session?.kernel?.status === 'idle';
 }"""
 RUN_ALL = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
+RUN_CELL = """async (number) => {
+    window.jupyterapp.shell.currentWidget.content.activeCellIndex = number;
+    await window.jupyterapp.commands.execute("notebook:run-cell");
+}"""
 CELLS = "() => window.jupyterapp.shell.currentWidget.context.model.toJSON().cells"
 SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget?.sessionContext?.shutdown()"
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from playwright.async_api import Locator, expect
 
 from gryadka import lab as labs
-from tests.browser.jupyter import Lab
+from gryadka.protocol.acceptor import Accept, Accepted, Reply, State
+from tests.browser.jupyter import ARTIFACTS, RUN_CELL, Lab
 from tests.browser.test_player import artifact, opened, said
 
+DOOMED = (1, 2, 4, 5, 7, 8, 9, 10, 11, 12, 14, 15, 17, 18, 19, 20)
 NOTEBOOK = "from gryadka import lab\nhand = lab.cluster()\nhand"
 
 
@@ -70,11 +72,7 @@ async def test_python_sees_what_was_clicked_and_two_views_show_the_same(lab: Lab
     await shown.press("a")
     await settled(shown, 1)
     await expect(second.get_by_test_id("said")).to_have_text(await said(shown))
-    await page.evaluate("""async () => {
-        const notebook = window.jupyterapp.shell.currentWidget.content;
-        notebook.activeCellIndex = 2;
-        await window.jupyterapp.commands.execute("notebook:run-cell");
-    }""")
+    await page.evaluate(RUN_CELL, 2)
     await expect(page.get_by_text("['append P1']")).to_be_visible()
     assert errors == []
 
@@ -149,4 +147,83 @@ async def test_it_fits_into_700_pixels_and_into_the_dark(lab: Lab, server_root: 
             "() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
         )
         await page.set_viewport_size({"width": 1280, "height": 1600})
+    assert errors == []
+
+
+async def test_faults_are_made_and_mended_by_mouse_and_by_keys(lab: Lab, server_root: Path) -> None:
+    page, shown, errors = await opened(lab, server_root, "faults.ipynb", NOTEBOOK)
+    done: list[str] = []
+
+    async def follows(act: str) -> None:
+        done.append(act)
+        await settled(shown, len(done))
+        frame = labs.cluster(*done).view[len(done)]
+        assert await said(shown) == frame.announced
+        assert await shown.get_by_test_id("words").text_content() == frame.words
+
+    async def pressed(thing: str, key: str, act: str) -> None:
+        await shown.locator("svg").get_by_test_id(thing).focus()
+        await page.keyboard.press(key)
+        await follows(act)
+
+    await shown.press("a")
+    await follows("append P1")
+    await pressed("packet 1", "y", "duplicate 1")
+    await pressed("node A", "k", "crash A")
+    await pressed("node A", "n", "forget A")
+    await pressed("node B", "s", "pause B")
+    await pressed("node B", "s", "resume B")
+    await pressed("node proposer-2", "v", "read P2")
+    await pressed("node proposer-1", "k", "crash P1")
+    await artifact(shown, "cluster-faults")
+    await pressed("node proposer-1", "r", "restart P1")
+    await shown.get_by_text("Network", exact=True).click()
+    for act in ("cut P2 C", "heal P2 C"):
+        await shown.get_by_test_id(act).focus()
+        await page.keyboard.press("Enter")
+        await follows(act)
+    await shown.get_by_text("Time", exact=True).click()
+    await shown.get_by_test_id("wait").click()
+    await follows("wait")
+    assert errors == []
+
+
+WRONG = """
+from gryadka import lab
+from gryadka.protocol.acceptor import Accepted
+
+def accept(state, message):
+    print("whatever it promised:", *state.promised)
+    return state._replace(accepted=message.ballot, value=message.value), Accepted()
+
+hand = lab.cluster(accept=accept)
+hand
+"""
+DRAW = "lab.history(hand.history, hand.verdict)"
+
+
+def accept(state: State, message: Accept) -> tuple[State, Reply]:
+    return state._replace(accepted=message.ballot, value=message.value), Accepted()
+
+
+async def test_a_run_by_hand_is_judged_on_the_spot_and_its_history_is_drawn(lab: Lab, server_root: Path) -> None:
+    """Whoever accepts below its promise: both clients hear of success, and one change is lost."""
+    page, shown, errors = await opened(lab, server_root, "judged.ipynb", WRONG, DRAW)
+    below = shown.locator("svg > text").last
+    hand = labs.cluster(accept=accept)
+    for number, act in enumerate(["append P1", "append P2", *(f"deliver {n}" for n in DOOMED)], start=1):
+        await expect(below).to_contain_text("So far: linearizable.")
+        await shown.get_by_test_id("choices").get_by_test_id(act).click()
+        await settled(shown, number)
+        hand.do(act)
+        printed = "Your rule prints: whatever it promised: 1 2. " if act == "deliver 11" else ""
+        if act in ("deliver 11", "deliver 20"):
+            assert await said(shown) == printed + hand.view[number].announced
+    assert "Not linearizable: key 'register': neither of two texts" in await said(shown)
+    await artifact(shown, "cluster-judged")
+    await page.evaluate(RUN_CELL, 1)
+    drawn = page.locator(".jp-Cell").nth(1).locator("svg[role=img]")
+    await expect(drawn).to_contain_text("Thick: these operations fit into no order")
+    assert await drawn.locator("desc").text_content() == labs.history(hand.history, hand.verdict).text
+    await drawn.screenshot(path=ARTIFACTS / "cluster-judged-history.png")
     assert errors == []

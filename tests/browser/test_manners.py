@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.jupyter import ARTIFACTS, Lab
+from tests.browser.jupyter import ARTIFACTS, RUN_CELL, Lab
 from tests.browser.test_player import LINK, artifact, opened, said
 from tests.browser.test_speed import keep
 
@@ -76,13 +76,17 @@ async def test_the_list_of_keys_names_those_of_the_choices(lab: Lab, server_root
     await shown.press("?")
     keys = shown.get_by_test_id("keys")
     for text in (
-        "Lose (messages",
-        "Duplicate (messages",
-        "Begin: append (proposers",
-        "Let a second pass (time",
+        "Lose (messages: tab to one in the picture first)",
+        "Duplicate (messages: tab",
+        "Begin: append (proposer 1)",
+        "Crash (proposers and acceptors: tab",
+        "Let it stand still (acceptors: tab",
+        "Let a second pass (the clock)",
         "1 … 9",
     ):
         await expect(keys).to_contain_text(text)
+    listed = await keys.locator("dt").all_text_contents()
+    assert len(listed) == len(set(listed)), "each key once"
     await artifact(shown, "keys-of-a-cluster")
     await shown.press("Escape")
     await expect(keys).to_be_hidden()
@@ -162,10 +166,6 @@ PAINTED = """() => {
         requestAnimationFrame(look);
     };
     requestAnimationFrame(look);
-}"""
-RUN_CELL = """async (number) => {
-    window.jupyterapp.shell.currentWidget.content.activeCellIndex = number;
-    await window.jupyterapp.commands.execute("notebook:run-cell");
 }"""
 
 

@@ -10,7 +10,7 @@ from playwright.async_api import Locator, Page, expect
 from gryadka.views.frames import Frame, Frames
 from gryadka.views.player import Player
 from gryadka.views.svg import drawn, label
-from tests.browser.jupyter import IS_IDLE, Lab
+from tests.browser.jupyter import IS_IDLE, RUN_CELL, Lab
 from tests.browser.test_player import artifact, opened, said
 
 NOTEBOOK = "from gryadka import lab\nhand = lab.cluster()\nhand"
@@ -20,10 +20,6 @@ SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown
 KILL = f"() => {{ {KERNEL}.requestExecute({{ code: 'import os; os.kill(os.getpid(), 9)' }}); }}"
 SAVE = "() => window.jupyterapp.commands.execute('docmanager:save')"
 KEEP_WIDGETS = "() => window.jupyterapp.commands.execute('@jupyter-widgets/jupyterlab-manager:saveWidgetState')"
-RUN_AGAIN = """async () => {
-    window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0;
-    await window.jupyterapp.commands.execute("notebook:run-cell");
-}"""
 ENDED, CUT = "Python was restarted, or has ended.", "The connection to Python is down."
 
 
@@ -64,7 +60,7 @@ async def test_a_restart_is_told_by_both_views_and_the_cell_run_again_brings_a_n
         await expect(fate).to_contain_text(ENDED, timeout=2000)
     await still_plays(shown)
     await page.wait_for_function(IS_IDLE, arg="restarted.ipynb", timeout=60_000)
-    await page.evaluate(RUN_AGAIN)
+    await page.evaluate(RUN_CELL, 0)
     fresh = page.get_by_test_id("player").first
     await expect(fresh).to_have_attribute("data-at", "0")
     await expect(fresh.get_by_test_id("fate")).to_be_hidden()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.async_api import expect
 
-from tests.browser.jupyter import Lab
+from tests.browser.jupyter import RUN_CELL, Lab
 from tests.browser.test_player import artifact, opened, said
 
 NOTEBOOK = "from gryadka.course import schedules\nhand = schedules.by_hand()\nhand"
@@ -24,10 +24,6 @@ async def test_a_schedule_is_made_by_clicks_and_keys_and_python_has_it(lab: Lab,
     await shown.get_by_test_id("Bob asks C").click()
     await expect(shown).to_have_attribute("data-at", "2")
     assert await said(shown) == "Bob asks C: hears nothing."
-    await page.evaluate("""async () => {
-        const notebook = window.jupyterapp.shell.currentWidget.content;
-        notebook.activeCellIndex = 1;
-        await window.jupyterapp.commands.execute("notebook:run-cell");
-    }""")
+    await page.evaluate(RUN_CELL, 1)
     await expect(page.get_by_text("Ann asks A\nBob asks C")).to_be_visible()
     assert errors == []
