@@ -82,6 +82,14 @@ def test_latencies_are_told_by_the_share_of_changes_within() -> None:
     ]
 
 
+@pytest.mark.parametrize(("longest_s", "marked"), [(0.005, {"1", "2", "5"}), (30, {"1", "10", "100", "1000", "10000"})])
+def test_times_can_be_read_off_the_axis_however_far_they_spread(longest_s: float, marked: set[str]) -> None:
+    """Four milliseconds on a scale of powers of ten had one mark."""
+    shown = texts(figures.latencies({"one": [0.001, 0.002, longest_s]}))
+    assert marked <= set(shown)
+    assert len([text for text in shown if re.fullmatch(r"[\d.]+", text)]) < 10
+
+
 def test_each_series_has_a_line_of_its_own_and_the_legend_names_it() -> None:
     picture = figures.latencies(dict.fromkeys(("a", "b", "c", "d"), SERIES["one"]))
     assert {"a", "b", "c", "d"} <= set(texts(picture))

@@ -85,7 +85,7 @@ def test_why_a_proposer_takes_a_value_is_told_and_stands_in_its_box() -> None:
     assert asks.search(last(run).announced)
     assert texts(keyed(last(run))["node proposer-2"])[1:3] == [
         'asks to accept "a1;b1;" at 3:2',
-        'from "a1;" at 1:1, the highest of A and B',
+        'from "a1;" at 1:1, highest of A, B',
     ]
 
 

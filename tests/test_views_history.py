@@ -17,6 +17,7 @@ from gryadka import lab
 from gryadka.checking.history import UNTOLD, History, Operation, Outcome, Refusal
 from gryadka.checking.linearizability import MODELS, check
 from gryadka.checking.verdicts import Ok, Unknown, Violation
+from gryadka.simulation.run import simulate
 from gryadka.views import history
 from gryadka.views.svg import WIDTH, Picture
 
@@ -192,6 +193,27 @@ def test_the_failing_part_of_a_violation_is_thick_and_what_fits_nowhere_is_cross
     assert picture.text.splitlines()[-1] == "client 1: read() = 4, from 4 s to 5 s, fits nowhere"
     assert "Thick: these operations fit into no order, whatever the others did." in notes(picture)
     assert " ".join(notes(picture)).count("fits nowhere") == 1
+
+
+def test_the_operations_of_a_failing_part_are_named_in_full_below_bars_that_are_too_narrow_for_it() -> None:
+    """Under "two operations made version 1" stood two bars named "cas(…"."""
+    result = simulate("loss-quorum-of-1", 3)
+    told = notes(history.draw(result.history, result.verdict))
+    place = told.index("Not linearizable: two operations made version 1.")
+    assert told[place + 1 : place + 3] == [
+        'client 1: cas(0, 1) = {"ver":1,"val":1}',
+        'client 2: cas(0, 41) = {"ver":1,"val":41}',
+    ]
+
+
+def test_where_a_call_has_no_room_beside_its_register_it_stands_alone() -> None:
+    """Of a history of several registers one read their names, eighteen times over, and none of the calls."""
+    long = [operation(0, "write", n, n + 0.5, n, key="a-register-with-a-name") for n in range(8)]
+    shown = re.findall(
+        "<text [^>]*>(.*?)</text>", history.draw([*long, operation(1, "write", 0, 9, 1, key="b")]).drawing
+    )
+    assert [f"write({n})" for n in range(8)] == [text for text in shown if text.startswith("write(")]
+    assert "b: write(1)" in shown
 
 
 def test_a_line_leads_through_the_points_in_their_order() -> None:

@@ -77,6 +77,9 @@ def latencies(series: Mapping[str, Iterable[float]], title: str = "How long a ch
             told = ", ".join(f"{n} % within {ms:.3g} ms" for n, ms in zip(PERCENTILES, marks_ms, strict=True))
             lines.append(f"{name}: {len(ordered_ms)} changes, {told}, the longest {ordered_ms[-1]:.3g} ms")
         axes.set_xscale("log")
+        low, high = axes.get_xlim()
+        between = (1, 2, 5) if high < 500 * low else (1,)  # of powers of ten alone there may be just one
+        axes.xaxis.set_major_locator(LogLocator(subs=between, numticks=12))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("milliseconds")

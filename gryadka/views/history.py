@@ -33,6 +33,7 @@ _LANE = 46
 _BAR = 20
 _TOP = 34
 _NOTE = 18
+_MOST_TOLD = 6  # so many operations of a failing part are named below the bars
 
 # How much room the picture gives, before it is stretched to its width.
 _STEP, _TURN, _POINT = 6.0, 34.0, 22.0
@@ -209,9 +210,11 @@ class _Chart:
         shapes = [f"<title>{words(self._in_words(place))}</title>", _outline(operation, left, right, top, failing)]
         if operation.outcome is Outcome.UNKNOWN and right - left > 60:
             shapes.append(label(right - 6, top + 15, "unknown", anchor="end"))
-        room = int((self._room_ends(place) - left) / _CHARACTER)
+        room = int((self._room_ends(place) - left) / (_CHARACTER * (1.1 if failing else 1)))  # bold letters are wider
         if room >= 4:
-            shapes.append(label(left, top - 5, shortened(self._call(operation), room), bold=failing))
+            call = self._call(operation)
+            call = call if len(call) <= room else _bare(operation)  # of which register, the words tell
+            shapes.append(label(left, top - 5, shortened(call, room), bold=failing))
         if _identity(operation) == self.nowhere:
             sign = cross((left + right) / 2, top + _BAR / 2, min(12, (right - left) / 2), _BAR / 2 + 2)
             shapes.append(f'<g stroke-width="2.5">{sign}</g>')
@@ -226,12 +229,12 @@ class _Chart:
         # The call stands above its bar, and may run on to where the next one in its lane begins.
         lane = self.lanes[place]
         later = [self.begins[other] for other in range(len(self.lanes)) if self.lanes[other] == lane]
-        return min([begin for begin in later if begin > self.begins[place]], default=float(WIDTH)) - 6
+        return min([begin for begin in later if begin > self.begins[place]], default=float(WIDTH)) - 10
 
     # -- words ---------------------------------------------------------------------------------------------
 
     def _call(self, operation: Operation) -> str:
-        call = str(operation).removeprefix(f"process {operation.process}: ")
+        call = _bare(operation)
         return f"{operation.key}: {call}" if self.keys > 1 else call
 
     def _in_words(self, place: int) -> str:
@@ -262,6 +265,11 @@ class _Chart:
         # Below the bars: the verdict, and what those shapes mean that occur.
         fitted = int((WIDTH - 12) / _CHARACTER)
         notes = [(text, True) for said in self._verdict_in_words() for text in wrap(said, int(fitted * 0.93))[:6]]
+        part = [one for one in self.operations if _identity(one) in self.failing and _identity(one) != self.nowhere]
+        notes += [(f"{_client(one.process)}: {_bare(one)}", False) for one in part[:_MOST_TOLD]]
+        if len(part) > _MOST_TOLD:
+            notes.append((f"and {len(part) - _MOST_TOLD} more", False))
+        notes = [(shortened(text, fitted), bold) for text, bold in notes]
         outcomes = {operation.outcome for operation in self.operations}
         legend = {
             "Thick: these operations fit into no order, whatever the others did.": bool(self.failing),
@@ -269,6 +277,10 @@ class _Chart:
             "Dashed: it certainly took no effect.": Outcome.FAILED in outcomes,
         }
         return notes + [(text, False) for text in self._left_out() + [text for text, so in legend.items() if so]]
+
+
+def _bare(operation: Operation) -> str:
+    return str(operation).removeprefix(f"process {operation.process}: ")
 
 
 def _client(process: int | str) -> str:

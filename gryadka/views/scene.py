@@ -320,7 +320,7 @@ def _why(proposer: Proposer, message: Message) -> tuple[str, str]:
             nothing = f"{names} had accepted nothing"
             return f"by the rule it begins with nothing, for {nothing}", nothing
         value = f"{wording.value(highest.value)} at {wording.ballot(highest.accepted)}"
-        short = f"from {value}, the highest of {names}"
+        short = f"from {value}, highest of {', '.join(promises)}"
         return f"by the rule it goes on from {value}, the highest that {names} told of", short
     if isinstance(before, Accept) and before.promise == message.ballot:
         return "this ballot was promised with its last accept, so it need not prepare", "it need not prepare"
