@@ -389,3 +389,19 @@ def test_names_of_arrows_do_not_cover_each_other() -> None:
         spans.append((left, left + width, float(text.attrib["y"])))
     for one, other in combinations(spans, 2):
         assert one[1] <= other[0] or other[1] <= one[0] or abs(one[2] - other[2]) >= 12
+
+
+@pytest.mark.parametrize("ballots", [1, 2])
+def test_names_of_arrows_do_not_lie_upon_states(ballots: int) -> None:
+    """In the picture of lesson 02 a name cut into the corner of a box, and another into its side."""
+    frame = state_graph.rules(ballots)
+    root = ElementTree.fromstring(frame.svg)
+    places = {key: where(group) for key, group in groups(frame).items() if key.startswith("state ")}
+    half = Board(ballots).box_width / 2
+    for text in root.iter(f"{SVG}text"):
+        if "paint-order" in text.attrib.get("style", ""):
+            width, x, y = 6.2 * len(text.text or ""), float(text.attrib["x"]), float(text.attrib["y"]) - 4
+            left = x - {"start": 0.0, "middle": 0.5, "end": 1.0}[text.attrib["text-anchor"]] * width
+            for key, (middle, height) in places.items():
+                beside = left > middle + half or left + width < middle - half
+                assert beside or abs(y - height) >= 23 - 1, (text.text, key)

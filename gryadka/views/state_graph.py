@@ -216,7 +216,9 @@ class _Drawing:
         return [_arrow(self._way(move), move, "no" if move in self.wrong else look) for move, look in looks.items()]
 
     def _arrow_names(self) -> list[str]:
-        shapes, taken = [], list[tuple[float, float, float]]()  # what is taken: from, to, height
+        shapes: list[str] = []
+        taken: list[_Span] = []
+        boxes = [span for place in self.places for span in self._box_spans(place)]
         moves = dict.fromkeys([*self.graph.edges(), *self.moves])
         for move in sorted(moves, key=_is_level, reverse=True):  # there is only one good place at a level arrow
             way, step = self._way(move), self.moves.get(move)
@@ -224,11 +226,16 @@ class _Drawing:
             name = ("! " if move in self.wrong else "") + name
             places = [self._name_place(move, way), *((*_on_the_way(way, part), "middle") for part in _ELSEWHERE)]
             free = [place for place in places if not _covers(taken, _span(place, name))]
-            x, y, anchor = (free or places)[0]
+            clear = [place for place in free if not _covers(boxes, _span(place, name))]
+            x, y, anchor = (clear or free or places)[0]
             taken.append(_span((x, y, anchor), name))
             text = f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}" fill="currentColor" style="{_HALO}">'
             shapes.append(f"{text}{words(name)}</text>")
         return shapes
+
+    def _box_spans(self, place: Place) -> list[_Span]:
+        (x, y), half = self.board.at(place), self.board.box_width / 2
+        return [(x - half, x + half, y + part * _BOX) for part in (-0.3, 0, 0.3)]
 
     def _name_place(self, move: Move, way: Way) -> tuple[float, float, str]:
         # Nearer to an arrow's beginning, for many may end at one place; but above or below a level one, and beside one
@@ -345,7 +352,11 @@ def _is_level(move: Move) -> bool:
     return move[0].accepted == move[1].accepted and abs(move[1].promised - move[0].promised) == 1
 
 
-def _span(place: tuple[float, float, str], name: str) -> tuple[float, float, float]:
+_Span = tuple[float, float, float]
+"""A piece of the picture where something is written or drawn: from, to, height."""
+
+
+def _span(place: tuple[float, float, str], name: str) -> _Span:
     # How far a name reaches at a place, and at what height it stands.
     x, y, anchor = place
     width = 6.2 * len(name)
@@ -353,7 +364,7 @@ def _span(place: tuple[float, float, str], name: str) -> tuple[float, float, flo
     return left, left + width, y
 
 
-def _covers(taken: Iterable[tuple[float, float, float]], new: tuple[float, float, float]) -> bool:
+def _covers(taken: Iterable[_Span], new: _Span) -> bool:
     return any(new[0] < right and left < new[1] and abs(new[2] - y) < 12 for left, right, y in taken)
 
 
