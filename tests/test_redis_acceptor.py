@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 import gryadka
 from gryadka import AcceptorError, NotApplied
 from gryadka.acceptors import Acceptor, state_of
-from gryadka.acceptors.identity import redis_acceptors
+from gryadka.acceptors.identity import from_url, redis_acceptors
 from gryadka.acceptors.redis import script
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.acceptors.wire import Wire
@@ -228,6 +228,22 @@ async def test_a_wrong_password_is_named_without_showing_it_and_the_round_goes_o
             assert await proposer.change("k", lambda value: "hello") == "hello"
         for acceptor in acceptors.values():
             await acceptor.close()
+
+
+async def test_the_client_library_repeats_nothing_by_itself() -> None:  # pitfall 2
+    """A server that hangs up on whoever connects is asked once."""
+    connections = 0
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        name, connect = from_url(f"redis://:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}", 1.0)
+        with pytest.raises(AcceptorError, match="cannot be reached"):
+            await Wire.over(name, connect(), 1.0)
+    assert connections == 1
 
 
 async def test_a_script_that_the_server_forgot_is_loaded_again() -> None:

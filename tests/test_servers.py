@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -132,15 +133,36 @@ async def test_a_running_server_is_not_started_twice() -> None:
             await cluster.pause(0)
 
 
-@pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "no program at all"])
-async def test_a_program_that_is_no_server_is_reported_and_nobody_else_is_killed(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("#!/bin/sh\nexit 1\n", "left no log"),
+        ("#!/bin/sh\necho too old >&2\nexit 1\n", "too old"),
+        ("no program at all", "Exec format error"),
+    ],
+)
+async def test_a_program_that_is_no_server_is_reported_and_nobody_else_is_killed(
+    tmp_path: Path, text: str, words: str
+) -> None:
     program = tmp_path / "broken-server"
     program.write_text(text)
     program.chmod(0o755)
     cluster = gryadka.local_cluster(2, server=str(program))
-    with pytest.raises(ConfigurationError, match="broken-server did not start"):
+    with pytest.raises(ConfigurationError, match=f"broken-server did not start: .*{words}"):
         await cluster.start()
     assert not cluster._directory.exists()  # type: ignore[union-attr]
+
+
+async def test_the_folder_for_temporary_files_may_have_blanks_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis took the rest of the name for a second argument, and the error was out of sight."""
+    folder = tmp_path / 'Ann\'s "own" \\ folder é'
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    async with gryadka.local_cluster(1) as cluster:
+        assert await cluster.proposer().change("k", lambda value: 1) == 1
+        assert list(folder.glob("*/0/append*"))
 
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"count": -1}, {"fsync": "sometimes"}], ids=str)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import secrets
 import shutil
@@ -111,22 +112,24 @@ class RealServer:
                 break
             self._take_port(_free_port())  # somebody was quicker to take the port
         log = self._directory / "server.log"
-        tail = log.read_text().splitlines()[-5:] if log.exists() else []
+        tail = log.read_text(errors="replace").splitlines()[-5:]
         raise ConfigurationError(f"{self._program} did not start: {' / '.join(tail) or 'it left no log'}")
 
     async def _launch(self) -> bool:
         settings = self._directory / "server.conf"
         settings.touch(mode=0o600)  # it holds the password, which must not stand on a command line
+        folder = json.dumps(str(self._directory), ensure_ascii=False)  # the quotes and escapes that Redis reads
         settings.write_text(
-            f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\ndir {self._directory}\n"
+            f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\ndir {folder}\n"
             f'logfile server.log\nsave ""\nappendonly yes\nappendfsync {self._fsync}\n'
             "maxmemory-policy noeviction\ndaemonize no\n"
         )
         guard = Path(__file__).with_name("guard.py")
-        self._guard = await asyncio.create_subprocess_exec(
-            sys.executable, "-S", "-E", guard, self._program, settings,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+        with (self._directory / "server.log").open("ab") as log:
+            self._guard = await asyncio.create_subprocess_exec(
+                sys.executable, "-S", "-E", guard, self._program, settings,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
+            )  # fmt: skip
         assert self._guard.stdout
         word = await self._guard.stdout.readline()
         if not word:  # the program could not even be begun
