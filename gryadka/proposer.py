@@ -18,6 +18,7 @@ import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import chain
 from typing import Any, Self
 
 from gryadka.acceptors import Acceptor
@@ -27,7 +28,7 @@ from gryadka.protocol.configuration import Configuration
 from gryadka.protocol.round import Round, Status
 from gryadka.protocol.value import Value, decode, encode, pack, reaches_below, unpack
 from gryadka.reads import QuorumRead
-from gryadka.trace import Event, Kind, Observe, answered
+from gryadka.trace import Event, Kind, Observe, answered, tell
 
 CACHE_SIZE = 10_000
 
@@ -59,6 +60,9 @@ class _Caller:
 # What each caller of a group gets, a JSON text or what to raise, once the accept that brings it is chosen.
 _Outcomes = list[tuple[_Caller, str | BaseException]]
 
+# A register's key, what is asked of it, in which round, and what ends the wait for a quorum of answers.
+_Letter = tuple[str, Message | Read, Round, asyncio.Future[None]]
+
 
 @dataclass(eq=False)
 class Proposer(AbstractAsyncContextManager["Proposer"]):
@@ -67,8 +71,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
     `acceptors` maps each name in `configuration` to an acceptor. A change may take `timeout_s` seconds
     unless its call says otherwise; after a lost round it pauses for a random time that grows from the first
     to the second of `pause_s`. `rng` decides the pauses. `id` is an integer below 2**53 that no proposer
-    ever had, not even this one before a restart: leave it out. `observe` is called with each event. A
-    proposer belongs to one event loop and one process.
+    ever had, not even this one before a restart: leave it out. `observe` is called with each event; what it
+    raises is reported by the event loop. A proposer belongs to one event loop and one process.
     """
 
     configuration: Configuration
@@ -83,12 +87,10 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
     def __post_init__(self) -> None:
         if missing := set(self.configuration.prepare.members + self.configuration.accept.members) - set(self.acceptors):
             raise ConfigurationError(f"the configuration names acceptors that were not given: {sorted(missing)}")
-        self._counter = 0
-        self._begun = 0
+        self._counter = self._begun = 0
         self._cache: dict[str, Round] = {}  # key -> the last round chosen, whose accepts promised the next
         self._queues: dict[str, list[_Caller]] = {}  # key -> who waits, while a task serves that register
-        # acceptor -> what this turn of the loop asks of it
-        self._outboxes: dict[str, list[tuple[str, Round, Message | Read, asyncio.Future[None]]]] = {}
+        self._outboxes: dict[str, list[_Letter]] = {}  # acceptor -> what this turn of the loop asks of it
         self._tasks: dict[asyncio.Task[None], None] = {}  # a set that keeps its order
         self._home: object = (os.getpid(), None)  # its process, and the event loop that it works in
 
@@ -120,17 +122,15 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         loop = self._at_home()
         key.encode()  # a key is any text that UTF-8 can hold
         caller = _Caller(f, loop.create_future())
+        deadline = loop.call_later(self.timeout_s if timeout_s is None else timeout_s, caller.give_up)
+        caller.outcome.add_done_callback(lambda _: deadline.cancel())
         number = self._begun = self._begun + 1
         self._tell("change-begun", key=key, change=number)
         if key not in self._queues:
             self._queues[key] = []
             self._spawn(self._serve(key))
         self._queues[key].append(caller)
-        deadline = loop.call_later(self.timeout_s if timeout_s is None else timeout_s, caller.give_up)
-        try:
-            outcome = await caller.outcome
-        finally:
-            deadline.cancel()
+        outcome = await caller.outcome
         note = "applied" if isinstance(outcome, str) else type(outcome).__name__
         self._tell("change-ended", key=key, change=number, note=note)
         if isinstance(outcome, BaseException):
@@ -155,7 +155,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
     def reconfigure(self, configuration: Configuration, acceptors: Mapping[str, Acceptor]) -> None:
         """Work with these from now on. A round that is under way ends as if its replies were lost."""
         old, self.configuration, self.acceptors = self.acceptors, configuration, acceptors
-        self._cache.clear()
+        self._cache, self._outboxes = {}, {}
         for acceptor in old.values():
             self._spawn(acceptor.close())
 
@@ -165,6 +165,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for caller in chain(*self._queues.values()):  # of those whose task had not begun
+            caller.give_up()
         await asyncio.gather(*(acceptor.close() for acceptor in self.acceptors.values()))
 
     async def __aexit__(self, *_: object) -> None:
@@ -181,8 +183,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
                 group, queue[:] = queue[:], []
                 await self._settle(key, group)
         finally:
-            del self._queues[key]
-            for caller in queue:
+            for caller in self._queues.pop(key):
                 caller.give_up()
 
     async def _settle(self, key: str, everyone: list[_Caller]) -> None:
@@ -254,19 +255,21 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         for name in round.quorum.members:
             outbox = self._outboxes.setdefault(name, [])
             if not outbox:  # one delivery for all that is asked of this acceptor in this turn of the loop
-                self._spawn(self._deliver(name, self.acceptors[name]))
-            outbox.append((key, round, round.message, done))
+                self._spawn(self._deliver(name, self.acceptors[name], outbox))
+            outbox.append((key, round.message, round, done))
             self._tell("sent", key=key, peer=name, message=round.message)
         await done
 
-    async def _deliver(self, name: str, acceptor: Acceptor) -> None:
-        letters = self._outboxes.pop(name)
-        replies: Sequence[Reply | Exception]
+    async def _deliver(self, name: str, acceptor: Acceptor, outbox: list[_Letter]) -> None:
+        letters, outbox[:] = outbox[:], []
         try:
-            replies = await acceptor.send([(key, message) for key, _, message, _ in letters])
-        except Exception as error:  # whatever goes wrong there is that acceptor's fault: the others go on
-            replies = [error] * len(letters)
-        for (key, round, message, done), reply in zip(letters, replies, strict=True):
+            self._hear(name, letters, await acceptor.send([letter[:2] for letter in letters]))
+        except (Exception, asyncio.CancelledError) as error:
+            if self._home != "closed":  # whatever goes wrong there is that acceptor's fault: the others go on
+                self._hear(name, letters, [error] * len(letters))
+
+    def _hear(self, name: str, letters: list[_Letter], replies: Sequence[Reply | BaseException]) -> None:
+        for (key, message, round, done), reply in list(zip(letters, replies, strict=True)):
             self._tell(key=key, peer=name, message=message, **answered(reply))
             if isinstance(reply, Conflict):
                 # `max`, never assignment: a late conflict must not turn the counter back.
@@ -294,7 +297,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
 
     def _tell(self, kind: Kind, **parts: Any) -> None:
         if self.observe:
-            self.observe(Event(kind, asyncio.get_running_loop().time(), f"proposer-{self.id}", **parts))
+            tell(self.observe, Event(kind, asyncio.get_running_loop().time(), f"proposer-{self.id}", **parts))
 
 
 def _apply(text: str, group: Iterable[_Caller]) -> tuple[str, _Outcomes]:
@@ -313,7 +316,8 @@ def _apply(text: str, group: Iterable[_Caller]) -> tuple[str, _Outcomes]:
         try:
             after = _encode_result(result, argument, text)
         except (TypeError, ValueError, RecursionError) as error:
-            caller.end(error)
+            # It sends nothing; but what an earlier attempt has sent must not take effect after the caller was told.
+            outcomes.append((caller, error)) if caller.sent else caller.end(error)
             continue
         caller.sent = caller.sent or after != text
         outcomes.append((caller, after))

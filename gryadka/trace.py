@@ -21,6 +21,7 @@ somebody has told the run in sentences, they stand in the first line: {"schema":
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import zlib
@@ -105,9 +106,18 @@ Observe = Callable[[Event], None]
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Prepare, Accept, Read, Promise, Accepted, Conflict, State)}
 
 
-def answered(reply: Reply | Exception) -> dict[str, Any]:
+def tell(observe: Observe, event: Event) -> None:
+    """Call `observe`. What it raises is its own fault: the event loop reports it, and the protocol goes on."""
+    try:
+        observe(event)
+    except Exception as error:
+        words = f"an observer failed at the event {event.kind!r}"
+        asyncio.get_running_loop().call_exception_handler({"message": words, "exception": error})
+
+
+def answered(reply: Reply | BaseException) -> dict[str, Any]:
     """Return the parts of an event that say how a message was answered."""
-    if isinstance(reply, Exception):
+    if isinstance(reply, BaseException):
         return {"kind": "failed", "note": str(reply)}
     return {"kind": "delivered", "reply": reply}
 

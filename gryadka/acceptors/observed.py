@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gryadka.acceptors import Acceptor, Request
 from gryadka.errors import AcceptorError
 from gryadka.protocol.acceptor import Reply
-from gryadka.trace import Event, Observe, state_after
+from gryadka.trace import Event, Observe, state_after, tell
 
 
 class Observed:
@@ -25,7 +25,7 @@ class Observed:
         at_s = asyncio.get_running_loop().time()
         for (key, message), reply in zip(requests, replies, strict=True):
             if state := state_after(message, reply):
-                self._observe(Event("state", at_s, self.name, key=key, message=message, state=state))
+                tell(self._observe, Event("state", at_s, self.name, key=key, message=message, state=state))
         return replies
 
     async def close(self) -> None:

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from itertools import chain
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
@@ -60,10 +59,10 @@ class RedisAcceptor:
     async def send(self, requests: Sequence[Request]) -> list[Reply | AcceptorError]:
         """Answer each request, in order. Raises `AcceptorError` if the server cannot answer at all."""
         keys = [f"{self.namespace}:acceptor"] + [f"{self.namespace}:register:{key}" for key, _ in requests]
-        words = ([type(message).__name__.lower(), *map(str, message), "", "", ""][:4] for _, message in requests)
-        call = (await self._connected()).call
-        answers = await call("EVALSHA", self._sha, len(keys), *keys, *self._introduction, *chain(*words))
-        return [self._reply(answer) for answer in answers]
+        fours = ([type(message).__name__.lower(), *map(str, message), "", "", ""][:4] for _, message in requests)
+        words = [word for four in fours for word in four]
+        said = await (await self._connected()).call("EVALSHA", self._sha, len(keys), *keys, *self._introduction, *words)
+        return [self._reply(answer) for answer in said]
 
     async def close(self) -> None:
         """Let go of the connection."""

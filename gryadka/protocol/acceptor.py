@@ -91,6 +91,7 @@ class Conflict(NamedTuple):
 
 Message = Prepare | Accept
 Reply = Promise | Accepted | Conflict | State
+YES: dict[type, type[Reply]] = {Prepare: Promise, Accept: Accepted, Read: State}
 
 # (message, how its ballot compares with the promised one) -> the answer. A yes stores, a no does not.
 #

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
-from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Message, Prepare, Promise, Read, Reply, State
+from gryadka.protocol.acceptor import YES, Accept, Ballot, Conflict, Message, Prepare, Promise, Read, Reply
 from gryadka.protocol.configuration import Configuration, Quorum
 
 
@@ -46,7 +46,7 @@ class Round:
         self.configuration = configuration
         self.ballot = ballot
         self.message: Message | Read = Prepare(ballot)
-        self.granted: dict[str, Promise | Accepted | State] = {}
+        self.granted: dict[str, Reply] = {}
         self.refused: dict[str, Conflict | Exception] = {}
 
     @property
@@ -61,14 +61,14 @@ class Round:
             return Status.REACHED
         return Status.MISSED if self.quorum.lost_without(self.refused) else Status.WAITING
 
-    def receive(self, acceptor: str, message: Message | Read, reply: Reply | Exception) -> None:
+    def receive(self, acceptor: str, message: Message | Read, reply: Reply | BaseException) -> None:
         """Take in what `acceptor` said to `message`. Late replies, and second ones, change nothing."""
         if message != self.message or acceptor in self.granted or acceptor in self.refused:
             return
-        if isinstance(reply, Conflict | Exception):
-            self.refused[acceptor] = reply
-        else:
+        if isinstance(reply, YES[type(message)]):
             self.granted[acceptor] = reply
+        else:
+            self.refused[acceptor] = reply if isinstance(reply, Conflict | Exception) else TypeError(f"said {reply!r}")
 
     def current(self) -> Promise:
         """Return the register's accepted ballot and value, once the prepare quorum is reached."""
@@ -93,6 +93,5 @@ class Round:
 
     def problem(self) -> str:
         """Say in a sentence what the present phase lacks, and why."""
-        kind = type(self.message).__name__.lower()
-        reasons = "; ".join(f"{name} {getattr(said, 'reason', said)}" for name, said in self.refused.items())
-        return f"{kind} got {len(self.granted)} of {self.quorum.size} answers: {reasons or 'none yet'}"
+        reasons = "; ".join(f"{name} {getattr(said, 'reason', said)}" for name, said in self.refused.items()) or "none"
+        return f"{type(self.message).__name__.lower()} got {len(self.granted)} of {self.quorum.size} answers: {reasons}"
