@@ -14,7 +14,6 @@ from jupyter_client.manager import start_new_kernel
 from gryadka.checking import learner
 from gryadka.checking.explore import Budget
 from gryadka.course import examine
-from gryadka.course.checking import Result
 from gryadka.course.checks import LearnersChecks
 from gryadka.course.finding import Finding
 from gryadka.protocol.acceptor import (
@@ -28,53 +27,9 @@ from gryadka.protocol.acceptor import (
     Reply,
     State,
 )
-from gryadka.trace import Event, dump, load
+from gryadka.trace import dump, load
 
 ROOT = Path(__file__).parents[1]
-
-
-# -- how a finding is shown ------------------------------------------------------------------------------
-
-
-def test_a_finding_that_holds_says_what_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
-    checks = LearnersChecks()
-    checks.tell("it works", lambda: Finding(covered="all of 7 runs"))
-    assert capsys.readouterr().out == "✓ it works\n    tried: all of 7 runs\n"
-    assert checks.results[0].holds and checks.finding.covered == "all of 7 runs"
-
-
-def test_a_finding_that_does_not_hold_tells_its_run_and_keeps_the_events(capsys: pytest.CaptureFixture[str]) -> None:
-    checks = LearnersChecks()
-    found = Finding("it is lost", steps=("A says yes", "B says yes"), events=(Event("crashed", 1.0, "A"),))
-    checks.tell("it works", lambda: found)
-    said = "✗ not yet: it is lost\n    what must hold: it works\n      1. A says yes\n      2. B says yes\n"
-    assert capsys.readouterr().out == said
-    assert checks.finding == found and [result.holds for result in checks.settle()] == [False]
-
-
-def test_in_a_notebook_the_rule_stands_below_the_step_that_breaks_it() -> None:
-    html = Result("a", False, "b", steps=("A says <yes>. By the rules: A says no", "the end"))._html()
-    assert "<li>A says &lt;yes&gt;<br><strong>By the rules: </strong>A says no</li><li>the end</li>" in html
-    assert "a run of 2 steps that shows it" in html
-
-
-def test_what_an_examination_raises_is_told_and_not_raised() -> None:
-    def unfinished() -> NoReturn:
-        raise NotImplementedError("your turn")
-
-    checks = LearnersChecks()
-    checks.tell("it works", unfinished)
-    assert checks.results[0].why == checks.finding.why == "unfinished is still unfinished"
-
-
-def test_an_interrupt_is_said_in_a_sentence_and_goes_through() -> None:
-    def interrupted() -> NoReturn:
-        raise KeyboardInterrupt
-
-    checks = LearnersChecks()
-    with pytest.raises(KeyboardInterrupt):
-        checks.tell("it works", interrupted)
-    assert checks.results[0].why == checks.finding.why == "it was interrupted"
 
 
 # -- rules of acceptors and the choice of a value ----------------------------------------------------------
@@ -106,6 +61,14 @@ def confirms_an_old_accept(state: State, message: Accept) -> tuple[State, Reply]
     return accept(state, message)
 
 
+def keeps_what_it_has_accepted(state: State, message: Accept) -> tuple[State, Reply]:
+    return (state, Accepted()) if message.ballot == state.accepted else accept(state, message)
+
+
+def refuses_what_it_has_accepted(state: State, message: Accept) -> tuple[State, Reply]:
+    return accept(state, message) if message.ballot > state.accepted else (state, Conflict(state.promised))
+
+
 def prints(state: State, message: Accept) -> tuple[State, Reply]:
     print("state", state, "message", message)
     return accept(state, message)
@@ -129,7 +92,9 @@ def test_right_rules_pass_and_the_real_counts_are_told(functions: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "functions", [(promises_an_equal_ballot_again, accept), (prepare, confirms_an_old_accept), (prepare, prints)]
+    "functions",
+    [(promises_an_equal_ballot_again, accept), (prepare, confirms_an_old_accept), (prepare, prints)]
+    + [(prepare, each) for each in (keeps_what_it_has_accepted, refuses_what_it_has_accepted)],
 )
 def test_rules_that_are_as_sound_pass_too(capsys: pytest.CaptureFixture[str], functions: Any) -> None:
     checks = LearnersChecks()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from itertools import count
 from math import inf
 from typing import Any
 
@@ -129,6 +131,46 @@ def test_an_endless_checker_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(judges, "LIMIT_S", 0.3)
     assert "does each call get a shorter list?" in judges.judge(endless).why
+
+
+def draws_lots(operations: list[Op], value: Any = None) -> bool:
+    return random.random() < 0.5
+
+
+def counts_its_calls() -> Checker:
+    calls = count()
+    return lambda operations, value=None: next(calls) % 2 == 0
+
+
+async def is_async(operations: list[Op], value: Any = None) -> bool:
+    return True
+
+
+def yields(operations: list[Op], value: Any = None) -> Iterator[bool]:
+    yield True
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (draws_lots, "it draws lots, by the module random, and a history has one verdict. "),
+        (counts_its_calls(), "it was asked the same twice, and said True and then False"),
+        (is_async, "linearizable is async; it has to be a plain function"),
+        (yields, "linearizable uses yield; it has to return its answer"),
+        (7, "linearizable is 7; it has to be a function"),
+        (None, "linearizable is None; it has to be a function"),
+    ],
+)
+def test_what_is_no_checker_gets_a_sentence(recwarn: pytest.WarningsRecorder, wrong: Any, sentence: str) -> None:
+    assert judges.judge(wrong).why.startswith(sentence)
+    assert not recwarn.list, "Python has nothing to complain of"
+
+
+def test_a_checker_that_tries_in_any_order_may_draw_lots() -> None:
+    def shuffled(operations: list[Op], value: Any = None) -> bool:
+        return judges.linearizable(random.sample(operations, len(operations)), value)
+
+    assert judges.judge(shuffled).holds
 
 
 def test_a_skeleton_is_unfinished() -> None:

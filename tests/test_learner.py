@@ -7,6 +7,8 @@ import random
 import signal
 import sys
 import threading
+import time
+from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -163,6 +165,23 @@ def test_functions_that_are_not_deterministic_are_noticed() -> None:
     assert name == ANSWERED and "was asked the same twice, and said" in told
 
 
+def test_a_function_that_hardly_ever_draws_another_answer_is_noticed() -> None:
+    def seldom(state: State, message: Prepare) -> tuple[State, Reply]:
+        return prepare(state, message) if random.random() > 0.001 else (state, Conflict(state.promised))
+
+    random.seed(4)
+    name, _, told = fault(prepare=seldom)
+    assert name == ANSWERED and "was asked the same twice, and said" in told
+
+
+def test_a_function_may_draw_lots_that_change_nothing() -> None:
+    def shuffles(promises: Sequence[Promise]) -> Promise:
+        return choose(random.sample(promises, len(promises)))
+
+    (first, _) = explore_functions(choose=shuffles)
+    assert isinstance(first.verdict, Exhausted)
+
+
 def test_functions_that_count_their_calls_are_noticed() -> None:
     calls = [0]
 
@@ -225,6 +244,31 @@ def leaves(state: State, message: Prepare) -> NoReturn:
     sys.exit()
 
 
+def ends_as_a_generator_does(state: State, message: Prepare) -> NoReturn:
+    raise GeneratorExit
+
+
+def swallows_every_interrupt(state: State, message: Prepare) -> tuple[State, Reply]:
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        with contextlib.suppress(BaseException):
+            time.sleep(0.1)
+    return prepare(state, message)
+
+
+def asserts(state: State, message: Prepare) -> NoReturn:
+    raise AssertionError
+
+
+def a_state_of_its_own(state: State, message: Prepare) -> Any:
+    own = namedtuple("State", State._fields)
+    return own(*state), Conflict(ZERO)
+
+
+def true_for_one(state: State, message: Prepare) -> tuple[State, Reply]:
+    return state._replace(promised=Ballot(True, 1)), Promise(ZERO, None)
+
+
 @pytest.mark.parametrize(
     ("function", "sentence"),
     [
@@ -233,7 +277,12 @@ def leaves(state: State, message: Prepare) -> NoReturn:
         (is_async, "is_async is async; it has to be a plain function"),
         (yields, "yields uses yield; it has to return its answer"),
         (unfinished, "unfinished is still unfinished"),
-        (leaves, "leaves raised SystemExit"),
+        (leaves, "leaves raised SystemExit, in line "),
+        (ends_as_a_generator_does, "raised GeneratorExit, in line "),
+        (swallows_every_interrupt, "swallows_every_interrupt has not returned after 0.05 s"),
+        (asserts, "`raise AssertionError` (it was given "),
+        (a_state_of_its_own, "prepare returned a State of another class"),
+        (true_for_one, "but promised cannot be Ballot(counter=True, proposer=1)"),
         (7, "the function raised TypeError: 'int' object is not callable"),
     ],
 )
@@ -258,12 +307,14 @@ def test_a_function_that_keeps_something_between_its_calls_is_noticed() -> None:
     assert "was asked the same once more, later" in rules.ask_again()
 
 
-def test_the_sound_answers_are_sound() -> None:
-    """The last of them where there are two: an equal ballot promised again, an old accept confirmed again."""
-    done = explore_functions(
-        prepare=lambda state, message: sound_answers(state, message)[-1],
-        accept=lambda state, message: sound_answers(state, message)[-1],
-    )
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_sound_answers_are_sound(number: int) -> None:
+    """Where there are others: an equal ballot promised again, an old accept confirmed again, or refused."""
+
+    def other(state: State, message: Any) -> tuple[State, Reply]:
+        return sound_answers(state, message)[: number + 1][-1]
+
+    done = explore_functions(prepare=other, accept=other)
     assert [explored.verdict.word for explored in done] == ["exhausted", "exhausted"]
 
 

@@ -12,6 +12,8 @@ lots, could not be explored: the model works every answer out only once. A call 
 from __future__ import annotations
 
 import inspect
+import random
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +37,7 @@ AcceptFunction = Callable[[State, Accept], tuple[State, Reply]]
 ChooseFunction = Callable[[Sequence[Promise]], Promise]
 
 CALL_LIMIT_S = 2.0
+MORE_CALLS = 30  # of a function that draws lots
 QUESTIONS_KEPT = 10_000
 
 SCOPES = (Scope(), Scope(ballots=3, cache=True, changes=(("append", "append"), ("append",))))
@@ -137,35 +140,56 @@ def ask(function: Callable[..., Any], *arguments: Any) -> Any:
     given = _told(arguments)
     try:
         with time_limit(2 * CALL_LIMIT_S):
-            first, second = function(*arguments), function(*arguments)
-            same = repr(first) == repr(second)
+            lots = random.getstate()
+            answers = [function(*arguments) for _ in range(2)]
+            if random.getstate() != lots:
+                answers += [function(*arguments) for _ in range(MORE_CALLS)]
+            said = list(map(repr, answers))
     except TimeUp:
         raise Broken(f"{name} has not returned after {CALL_LIMIT_S:g} s: a loop without end? (given {given})") from None
     except NotImplementedError as error:
         raise Broken(f"{name} is still unfinished") from error
-    except (Exception, SystemExit) as error:
-        hint = ""
-        if isinstance(error, AttributeError) and "can't set attribute" in str(error):
-            hint = "; nothing that it is given can be changed, so return a new one: state._replace(promised=...)"
-        raise Broken(f"{name} raised {type(error).__name__}: {error}{hint} (it was given {given})") from error
-    for answer in (first, second):
-        if inspect.iscoroutine(answer):
-            answer.close()
-    if inspect.iscoroutine(first):
-        raise Broken(f"{name} is async; it has to be a plain function: def, not async def")
-    if inspect.isgenerator(first):
-        raise Broken(f"{name} uses yield; it has to return its answer")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit and GeneratorExit are no end of ours
+        raise Broken(f"{name} raised {told_error(error)} (it was given {given})") from error
+    if nothing := list(filter(None, (no_answer(name, answer) for answer in answers))):
+        raise Broken(nothing[0])
     if _told(arguments) != given:
         raise Broken(f"{name} changed what it was given: {given} became {_told(arguments)}")
-    if not same:
-        raise Broken(f"{name} was asked the same twice, and said {first!r} and then {second!r} (it was given {given})")
-    return first
+    if other := [each for each in said if each != said[0]]:
+        raise Broken(f"{name} was asked the same twice, and said {said[0]} and then {other[0]} (it was given {given})")
+    return answers[0]
+
+
+def no_answer(name: str, answer: object) -> str:
+    """Say in a sentence how it comes that the function called `name` gave no answer yet; "" if it gave one."""
+    if inspect.iscoroutine(answer):
+        answer.close()  # or Python complains that nobody has awaited it
+        return f"{name} is async; it has to be a plain function: def, not async def"
+    return f"{name} uses yield; it has to return its answer" if inspect.isgenerator(answer) else ""
+
+
+def told_error(error: BaseException) -> str:
+    """Say what a learner's function raised, and in which of its lines, if it was in one and not in the call itself."""
+    said = f"{type(error).__name__}{': ' if str(error) else ''}{error}"
+    if isinstance(error, AttributeError) and "can't set attribute" in str(error):
+        said += "; nothing that it is given can be changed, so make a new one, as state._replace(promised=...) does"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    if not frames:
+        return said
+    theirs = [frame for frame in frames if frame.filename == frames[0].filename]
+    return f"{said}, in line {theirs[-1].lineno}, `{theirs[-1].line}`"
 
 
 def _pair(answer: Any, name: str, yes: type[Promise | Accepted]) -> tuple[State, Reply]:
     if type(answer) is not tuple or len(answer) != 2:  # a reply is a kind of tuple, too
         raise Broken(f"{name} returned {answer!r}; it has to return two things, the state and the reply")
     after, reply = answer
+    for given, wanted in ((after, (State,)), (reply, (yes, Conflict))):
+        if type(given).__name__ in [kind.__name__ for kind in wanted] and not isinstance(given, wanted):
+            kind = type(given).__name__
+            raise Broken(f"{name} returned a {kind} of another class; use the {kind} that was imported at first")
     if not isinstance(after, State):
         raise Broken(f"{name} returned {after!r} where the State belongs (first the state, then the reply)")
     if not isinstance(reply, yes | Conflict):
@@ -180,7 +204,7 @@ def _pair(answer: Any, name: str, yes: type[Promise | Accepted]) -> tuple[State,
 def _fits(field: str, value: object) -> bool:
     if field == "value":
         return value is None or isinstance(value, str)
-    return isinstance(value, Ballot) and all(isinstance(part, int) for part in value)
+    return isinstance(value, Ballot) and all(type(part) is int for part in value)  # True is an int, too
 
 
 def _told(arguments: Sequence[Any]) -> str:

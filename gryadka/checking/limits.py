@@ -28,14 +28,19 @@ class TimeUp(KeyboardInterrupt):
 
 @contextmanager
 def time_limit(limit_s: float) -> Iterator[None]:
-    """Raise `TimeUp` inside this block once it has run for `limit_s` seconds. Blocks may be nested."""
+    """Raise `TimeUp` inside this block once it has run for `limit_s` seconds. Blocks may be nested.
+
+    A block that swallows it, and ends all the same, raises it at its end.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
-    over = False
+    rang = over = False
 
     def ring(*_: object) -> None:
+        nonlocal rang
         if not over:
+            rang = True
             raise TimeUp
 
     begun = time.monotonic()
@@ -50,6 +55,8 @@ def time_limit(limit_s: float) -> Iterator[None]:
         if left_s:
             left_s = max(left_s - (time.monotonic() - begun), 0.001)
             signal.setitimer(signal.ITIMER_REAL, left_s, again_s)
+    if rang:
+        raise TimeUp
 
 
 class Printed(io.TextIOBase):

@@ -115,8 +115,8 @@ class Check:
         return isinstance(error, Exception)
 
 
-def why(error: Exception) -> str:
-    """Say in a sentence what `error` means to the learner whose code led to it."""
+def why(error: BaseException) -> str:
+    """Say in a sentence what `error` means to the learner whose code led to it. No line of ours stands in it."""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if not frame.filename.startswith(_NOT_THEIRS)]
     frame = (theirs or frames)[-1]
@@ -126,8 +126,11 @@ def why(error: Exception) -> str:
         return f"{frame.name} is still unfinished"
     if isinstance(error, AssertionError):
         return str(error) or f"this is not so: {frame.line}"
+    said = f"{type(error).__name__}{': ' if str(error) else ''}{error}"
+    if not theirs:
+        return said
     where = "" if frame.name == "<module>" else f"in {frame.name}, "
-    return f"{where}line {frame.lineno}, `{frame.line}`: {type(error).__name__}: {error}"
+    return f"{where}line {frame.lineno}, `{frame.line}`: {said}"
 
 
 def show_line(sentence: str) -> None:

@@ -145,7 +145,10 @@ def _unlike(rules: Rules) -> Iterator[str]:
             state = State(promised, accepted, None if accepted == ZERO else _stored(1))
             later = ballot._replace(counter=ballot.counter + 1)
             messages: list[Message] = [Prepare(ballot)]
-            messages += [Accept(ballot, _stored(2), promise) for promise in (ballot, later)]
+            if ballot != accepted:
+                messages += [Accept(ballot, _stored(2), promise) for promise in (ballot, later)]
+            else:  # no ballot has two values, so this one comes for the second time
+                messages += [Accept(ballot, _stored(1), promise) for promise in (ballot, later) if promise <= promised]
             yield from filter(None, (_difference(rules, state, message) for message in messages))
 
 

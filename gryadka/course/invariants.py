@@ -30,7 +30,7 @@ from gryadka.checking.explore import (
     Violation,
     explore,
 )
-from gryadka.checking.learner import ask
+from gryadka.checking.learner import ask, told_error
 from gryadka.checking.limits import TimeUp, time_limit
 from gryadka.checking.model import Caspaxos, Label, Numbers
 from gryadka.checking.mutants import MUTANTS as ZOO
@@ -170,8 +170,10 @@ def _call(invariant: Invariant, whole: Seen) -> bool:
             said = invariant(whole)
     except TimeUp:
         raise Broken(f"it has not returned after {CALL_LIMIT_S:g} s: a loop without end? (for {whole})") from None
-    except (Exception, SystemExit) as error:
-        raise Broken(f"the invariant raised {type(error).__name__}: {error} (for {whole})") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise Broken(f"the invariant raised {told_error(error)} (for {whole})") from error
     if not isinstance(said, bool):
         raise Broken(f"the invariant has to return True or False; it returned {said!r} (for {whole})")
     return said

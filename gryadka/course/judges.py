@@ -27,6 +27,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from gryadka.checking.history import History, Operation, Outcome
+from gryadka.checking.learner import no_answer
 from gryadka.checking.limits import TimeUp, time_limit
 from gryadka.checking.linearizability import MODELS, Ok, Verdict, Violation, check
 from gryadka.course.checking import Unfinished, why
@@ -173,12 +174,17 @@ def linearizable(operations: list[Op], value: Any = None) -> bool:
 
 def judge(linearizable: Checker) -> Finding:
     """Compare a checker with ours, on every small history and on some larger ones. Raises `Unfinished`."""
-    counts = {True: 0, False: 0}
+    if not callable(linearizable):
+        return Finding(why=f"linearizable is {linearizable!r}; it has to be a function")
+    counts, lots = {True: 0, False: 0}, random.getstate()
     try:
         with time_limit(LIMIT_S):
             for operations in histories():
                 known = verdict(operations)
-                if fault := _fault(linearizable, operations, known):
+                fault = _fault(linearizable, operations, known)
+                if fault and random.getstate() != lots:
+                    fault = f"it draws lots, by the module random, and a history has one verdict. {fault}"
+                if fault:
                     return Misjudged(why=fault, steps=tuple(map(str, operations)), operations=tuple(operations))
                 counts[isinstance(known, Ok)] += 1
     except TimeUp:
@@ -195,10 +201,14 @@ def _fault(linearizable: Checker, operations: list[Op], known: Verdict) -> str:
         raise Unfinished("linearizable") from error
     except Exception as error:
         return why(error)
+    if nothing := no_answer("linearizable", answer):
+        return nothing
     if given != operations:
         return "it changed the list that it was given; make a new one of what is left"
     if not isinstance(answer, bool):
         return f"it has to return True or False, not {answer!r}"
+    if (again := linearizable(list(operations))) != answer:
+        return f"it was asked the same twice, and said {answer} and then {again}"
     if isinstance(known, Violation) and answer:
         return f"yours says yes to this history, but no order explains it. {_reason(known)}"
     if isinstance(known, Ok) and not answer:

@@ -5,6 +5,7 @@ What may live here: those runs, and what is said of them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Unpack
@@ -24,6 +25,7 @@ from gryadka.simulation.shrink import shrink
 SCENARIOS = ("loss-2-2-2", "reorder-2-2-1", "duplicates", "restarts")
 SEEDS = range(10)
 RUN_LIMIT_S = 5.0
+ALL_LIMIT_S = 40.0
 ENOUGH = 0.5  # of a run's operations have to get an answer; with Gryadka's own, more than eight in ten do
 MAX_SHORTER_RUNS = 1_200
 
@@ -32,9 +34,15 @@ def simulated(
     scenarios: Sequence[str] = SCENARIOS, seeds: Sequence[int] = SEEDS, **rules: Unpack[RuleOptions]
 ) -> Finding:
     """Run the scenarios with these rules. An interrupt goes through; whatever else happens is told."""
+    begun_s = time.monotonic()
     runs = [(scenario, seed) for scenario in scenarios for seed in seeds]
     acknowledged = undecided = 0
-    for scenario, seed in tqdm(runs, desc="simulating", unit="run", leave=False, delay=1):
+    for done, (scenario, seed) in enumerate(tqdm(runs, desc="simulating", unit="run", leave=False, delay=1)):
+        if time.monotonic() - begun_s > ALL_LIMIT_S:
+            return Finding(
+                f"after {ALL_LIMIT_S:g} s only {done} of {len(runs)} simulated runs were over: is it slow, or does it "
+                "block, in time.sleep? A pause is written `await asyncio.sleep(...)`"
+            )
         where = f"in the simulated run {scenario!r}, seed {seed}"
         try:
             with time_limit(RUN_LIMIT_S):
