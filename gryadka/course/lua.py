@@ -6,6 +6,7 @@ print(await examine(cluster, text))
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from itertools import count
 
@@ -25,6 +26,8 @@ End = tuple[State, Reply]
 
 # Chosen so that an order of texts differs from the order of numbers: "10:1" < "9:2", "2:10" < "2:9".
 _BALLOTS = [ZERO, Ballot(2, 9), Ballot(2, 10), Ballot(9, 2), Ballot(10, 1), Ballot(MAX_COUNTER, 1)]
+
+ANSWERS = 'it has to be {"accepted"} or {"conflict", state.promised}'
 
 HOW = ("lower", "equal", "higher")
 STOP_S = 15.0  # a busy server listens to SCRIPT KILL after five seconds
@@ -54,13 +57,17 @@ async def examine(cluster: LocalCluster, lua: str) -> Finding:
     """
     if not isinstance(lua, str):
         return Finding(f"the script is {lua!r}; it has to be a text")
+    if not lua.strip():
+        return Finding("the script is empty; it has to define `local function accept(...)`")
     counts = []
     for how in HOW:
         cases = accept_cases(how)
         try:
             ends = await run_accept(cluster, lua, cases)
-        except (AssertionError, Unfinished) as error:
-            return Finding(f"{error} is still unfinished" if isinstance(error, Unfinished) else str(error))
+        except Unfinished as error:
+            return Finding(f"{error} is still unfinished")
+        except (AssertionError, AcceptorError) as error:
+            return Finding(str(error))
         for case, end in zip(cases, ends, strict=True):
             if end != accept(*case):
                 return Finding(explain(case, end), events=_events(cluster.names[0], case, end))
@@ -94,13 +101,47 @@ async def run_accept(cluster: LocalCluster, lua: str, cases: Sequence[Case]) -> 
             if "in time" in error.reason:
                 stopped = await _stop_script(cluster, ours)
                 raise AssertionError(f"the script does not end: a loop without end? {stopped}") from error
-            raise AssertionError(f"the server could not run the script: {error.reason}") from error
-        replies = [_checked(answer) for answer in answers]
+            await _tidy_up(ours, error.reason)
+            raise AssertionError(
+                f"the server could not run the script: {_in_their_lines(error.reason, lua)}"
+            ) from error
+        except (AttributeError, IndexError, TypeError, ValueError) as error:  # an answer that cannot even be read
+            raise AssertionError(f"the script answered with something else: {ANSWERS}") from error
+        replies = [_checked(answer, lua) for answer in answers]
         states = await asyncio.gather(*(state_of(ours, key) for key in keys))
     finally:
         await ours.close()
         await theirs.close()
     return list(zip(states, replies, strict=True))
+
+
+async def _tidy_up(acceptor: Acceptor, reason: str) -> None:
+    # fakeredis refuses whatever follows a script that has set a global variable, the mended script included.
+    assert isinstance(acceptor, RedisAcceptor)
+    if names := re.search(r"set global variables: ([\w, ]+)", reason):
+        wire = await Wire.over(acceptor.name, acceptor.connect(), acceptor.timeout_s)
+        try:
+            await wire.call("EVAL", "".join(f"{name} = nil " for name in re.findall(r"\w+", names[1])), 0)
+        finally:
+            await wire.close()
+
+
+def _in_their_lines(reason: str, lua: str) -> str:
+    # A server counts the lines of the whole script, in which the learner's part comes after others.
+    before = script(accept="\0").partition("\0")[0].count("\n")
+
+    def line(found: re.Match[str]) -> str:
+        number = int(found[1]) - before
+        return f"line {number}" if 0 < number <= lua.count("\n") + 1 else found[0]
+
+    said = re.sub(r"(?:@?user_script|\[string [^]]*\]):(\d+)", line, reason)
+    if missing := re.search(r"global (?:variable )?'(\w+)'", said):
+        return f"{said}; nothing is called {missing[1]}" + (
+            ": write `local function accept(...)`" * (missing[1] == "accept")
+        )
+    if "global" in said or "readonly table" in said:
+        return f"{said}; whatever a script defines has to be local, as in `local function accept(...)`"
+    return said
 
 
 async def _stop_script(cluster: LocalCluster, acceptor: Acceptor) -> str:
@@ -128,11 +169,14 @@ def _leading_to(state: State) -> Prepare | Accept:
     return Accept(state.accepted, state.value, state.promised)
 
 
-def _checked(answer: Reply | AcceptorError) -> Reply:
+def _checked(answer: Reply | AcceptorError, lua: str) -> Reply:
     if isinstance(answer, AcceptorError):
         if "your turn" in answer.reason:
             raise Unfinished("accept")
-        raise AssertionError(f"the script ended in an error: {answer.reason}")
+        if word := re.fullmatch(r"failed \((\w*)\)", answer.reason):  # no error has so little to say
+            said = "nothing" if word[1] == "nil" else f'{{"{word[1]}"}}'
+            raise AssertionError(f"the script answered with {said}: {ANSWERS}")
+        raise AssertionError(f"the script ended in an error: {_in_their_lines(answer.reason, lua)}")
     return answer
 
 
