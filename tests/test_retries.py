@@ -190,5 +190,9 @@ def test_a_loop_that_blocks_is_told_so_and_not_waited_for(monkeypatch: pytest.Mo
         time.sleep(0.05)
         await retries.deposit(proposer, key, amount, token)
 
-    monkeypatch.setattr(retries, "PATIENCE_S", 0.2)
-    assert "time.sleep" in retries.judge(blocks).why
+    monkeypatch.setattr(retries, "ALL_LIMIT_S", 0.2)
+    assert "after 0.2 s only" in retries.judge(blocks).why
+
+
+def test_a_loop_that_blocks_is_not_given_the_patience_of_virtual_time() -> None:
+    assert retries.ALL_LIMIT_S < retries.PATIENCE_S, "seconds of real time, and of virtual time, are two things"

@@ -49,7 +49,7 @@ KEY = "box"
 READER = 99  # the proposer that opens the box in the end
 MAX_STEPS = 300_000
 LIMIT_S = 5.0  # of real time, for one run
-PATIENCE_S = 20.0  # for all of them
+ALL_LIMIT_S = 20.0  # for all of them
 PATIENCE_S = 60.0  # of virtual time: the faults end long before
 
 _ROUGH = Weather(delay_s=(0.0005, 0.004), loss=0.3, late=0.15, late_s=(0.05, 0.6), duplicate=0.05)
@@ -163,9 +163,9 @@ def judge(deposit: Deposit) -> Finding:
             except TimeUp:
                 why = "does it go on after its change was applied, or never await anything, or block in time.sleep?"
                 return Finding(why=f"a deposit did not end within {LIMIT_S:g} s: {why}")
-            if time.monotonic() - begun_s > PATIENCE_S:
+            if time.monotonic() - begun_s > ALL_LIMIT_S:
                 return Finding(
-                    why=f"after {PATIENCE_S:g} s only {nights} seeded runs were over: does it block, in time.sleep? "
+                    why=f"after {ALL_LIMIT_S:g} s only {nights} seeded runs were over: does it block, in time.sleep? "
                     "A pause is written `await asyncio.sleep(...)`"
                 )
             if night.why:
