@@ -190,6 +190,9 @@ def check_history(
         str,
         typer.Option(help="What was used: register, cas-register, counter, key-value or versioned-register."),
     ] = "register",
+    keyed: Annotated[
+        bool, typer.Option("--keyed", help="In EDN: each :value is [key value], a register a key.")
+    ] = False,
     max_steps: Annotated[int, typer.Option(min=1, help="Give up after so many steps of the search.")] = 1_000_000,
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None,
     as_json: AsJson = False,
@@ -201,7 +204,7 @@ def check_history(
     from gryadka.checking import linearizability as checking  # other commands start sooner without it
 
     try:
-        verdict = checking.check_history_file(file, model, checking.Budget(max_steps, max_seconds))
+        verdict = checking.check_history_file(file, model, checking.Budget(max_steps, max_seconds), keyed=keyed)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
     except ValueError as error:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -53,6 +55,16 @@ class Cluster:
         if not self.urls:
             raise ConfigurationError("name the acceptors: --acceptor URL for each, or all of them in GRYADKA_URLS")
         return self.urls
+
+
+def writable(path: Path | None) -> Path | None:
+    """Callback of an option that names what is written in the end: it is better to hear at once that it cannot be.
+
+    Raises `ConfigurationError`.
+    """
+    if path and (path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK)):
+        raise ConfigurationError(f"{path} cannot be written: name a file, in a directory that is there")
+    return path
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

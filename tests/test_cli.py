@@ -75,6 +75,9 @@ def test_loc_prints_the_count_of_each_file_and_the_total() -> None:
         (["doctor", "nonsense"], {}, "URL number 1 cannot be read"),
         (["doctor", "redis://h", "--namespace", "a:b"], {}, "a namespace is made of"),
         (["check-history", "nowhere"], {}, "nowhere cannot be read: No such file"),
+        (["explore", "--save", "/"], {}, "/ cannot be written: name a file"),
+        (["explore", "--save", "no/where"], {}, "no/where cannot be written: name a file"),
+        (["simulate", "loss-1-1-1", "--save", "no/where"], {}, "no/where cannot be written: name a file"),
     ],
     ids=str,
 )
@@ -126,6 +129,16 @@ def test_a_model_that_there_is_not_or_a_broken_file_is_an_error(tmp_path: Path) 
     file.write_text(HISTORY + "{")
     done = run("check-history", str(file))
     assert done.exit_code == 2 and "line 7" in done.stderr
+
+
+def test_jepsens_registers_by_key_are_judged_key_by_key(tmp_path: Path) -> None:
+    file = tmp_path / "history.edn"
+    calls = [(0, ":write", "[1 3]"), (0, ":write", "[2 4]"), (0, ":read", "[1 3]")]
+    file.write_text(
+        "".join(f"{{:process {p} :type {t} :f {f} :value {v}}}\n" for p, f, v in calls for t in (":invoke", ":ok"))
+    )
+    assert run("check-history", str(file)).exit_code == 1, "taken for one register, it read an old value"
+    assert run("check-history", str(file), "--keyed").exit_code == 0
 
 
 def test_help_names_every_model() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import doctest
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -221,7 +222,9 @@ def test_the_form_on_disk_is_the_one_that_is_documented() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("nonsense", "Expecting value"),
+        ("nonsense", "not JSON, from column 1 on"),
+        ('{"process": 1, "f": "wri', "not JSON, from column [0-9]+ on; was it cut off"),
+        (f'{{"process": 1, "f": "read", "outcome": "unknown", "invoked_s": {10**400}}}', "times are finite numbers"),
         ("[1]", "an operation has the fields"),
         ('{"process": 1, "f": "read", "outcome": "ok"}', "an operation has the fields"),
         ('{"process": 1, "f": "read", "outcome": "ok", "invoked_s": 1, "colour": 1}', "an operation has the fields"),
@@ -255,6 +258,8 @@ def test_another_version_of_the_form_is_refused() -> None:
         (":read :jepsen/op sym", ["read", "jepsen/op", "sym"]),
         ("[1 (2 3) #{4}] , {:a 1, :b [2]}", [[1, [2, 3], [4]], {"a": 1, "b": [2]}]),
         ("{[0 1] 2}", [{(0, 1): 2}]),
+        ("{{:a [1 {2 [3]}]} 4}", [{("a", (1, (2, (3,)))): 4}]),
+        ("[##Inf ##-Inf] 5", [[math.inf, -math.inf], 5]),
         ('#jepsen.history.Op{:index 0} #inst "2024"', [{"index": 0}, "2024"]),
         ("1 ; not 2\n 3 #_4 [#_ [5] 6]", [1, 3, [6]]),
         ("", []),
@@ -313,6 +318,11 @@ TOLD = [
 ]
 
 
+def test_a_value_cut_off_in_jepsens_log_is_named_with_its_line() -> None:
+    with pytest.raises(ValueError, match=r"^line 3: '\[3' is not EDN"):
+        jepsen_log([*LOG.splitlines()[:2], "INFO  jepsen.util - 1\t:invoke\t:cas\t[3"])
+
+
 def test_jepsens_log_is_read() -> None:
     history = jepsen_log(LOG.splitlines())
     assert [str(operation) for operation in history] == TOLD
@@ -348,7 +358,14 @@ def test_keys_come_from_key_or_from_the_value() -> None:
         ("{:process 1, :type :ok, :f :read, :value 1}", "event 1: process 1 answers what it never asked"),
         ("{:process 1, :type :invoke, :f :read} {:process 1, :type :invoke, :f :read}", "event 2: .* asks again"),
         ("{:process 1, :type :invoke, :f :read} {:process 1, :type :maybe, :f :read}", "event 2: unknown type 'maybe'"),
-        ("{:process 1, :type :invoke, :f :read, :time :late}", "event 1: "),
+        (
+            "{:process 1, :type :invoke, :f :read, :time :late}",
+            "event 1: a time is a number of nanoseconds, not 'late'",
+        ),
+        ("{:process 1, :type :invoke, :f :read, :time nil}", "event 1: a time is a number of nanoseconds, not None"),
+        (f"{{:process 1, :type :invoke, :f :read, :time {10**400}}}", "event 1: a time is a number of nanoseconds"),
+        ("{:process 1, :type :invoke, :f :write, :value ##NaN}", "event 1: .* not JSON"),
+        (f"{EDN}{{:process 0, :type :ok", "line 13: { is never closed"),
         ("42", "a Jepsen event is a map, not 42"),
         ("[" * 100_000, "too deeply"),
     ],
@@ -370,6 +387,8 @@ def test_a_file_tells_which_kind_it_is(tmp_path: Path) -> None:
         assert [str(operation) for operation in read_history(path)] == TOLD
     path.write_text("\n".join(dump(jepsen_edn(EDN))), encoding="utf-8")
     assert read_history(path) == jepsen_edn(EDN)
+    path.write_text("\n".join(dump(jepsen_edn(EDN))), encoding="utf-8-sig")
+    assert read_history(path) == jepsen_edn(EDN), "what an editor puts before the first line does not matter"
 
 
 @pytest.mark.parametrize("text", ["", "hello\nworld", '{"history": 2}', '{"schema": 1}'])

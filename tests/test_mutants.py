@@ -293,6 +293,22 @@ def test_the_command_is_red_if_a_wrong_one_passes_or_a_sound_one_is_caught(
     assert code == 1 and "✗" in told and word in told
 
 
+def test_ctrl_c_prints_the_table_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("accepts once", "takes any value")
+    caught, interrupted = (next(mutant for mutant in MUTANTS if mutant.name == name) for name in names)
+    spent = BudgetSpent(1, 1, 1, "interrupted")
+    monkeypatch.setattr(commands, "MUTANTS", [caught, interrupted])
+    monkeypatch.setattr(commands, "SOUND_VARIANTS", [])
+    monkeypatch.setattr(commands, "OTHERS", [])
+    real = Mutant.run
+    monkeypatch.setattr(
+        Mutant, "run", lambda self: real(self) if self is caught else Result(self, self.model(), spent, 0.0)
+    )
+    ended = CliRunner().invoke(app, ["mutants"])
+    assert ended.exit_code == 130 and "1 of 1 wrong ones caught" in ended.stdout
+    assert "interrupted: 1 of 2 were not tried" in ended.stderr
+
+
 def test_a_search_that_gave_up_is_not_as_it_should_be() -> None:
     for mutant in (MUTANTS[-1], SOUND_VARIANTS[0]):
         result = mutant.run(Budget(max_states=10))

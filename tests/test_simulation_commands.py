@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import joblib
 import pytest
@@ -103,6 +104,31 @@ def test_an_unknown_name_and_a_path_that_cannot_be_written_are_the_callers_mista
         assert isinstance(gryadka("simulate", *words).exception, ConfigurationError)
 
 
+def test_no_processes_at_all_means_one_a_core() -> None:
+    assert gryadka("simulate", "loss-1-1-1", "--jobs", "0").exit_code == 0
+
+
+def test_ctrl_c_tells_what_is_known_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gryadka.simulation import campaign as campaigns
+
+    run = campaigns._run
+    calls = []
+
+    def interrupted(*brief: Any) -> Any:
+        calls.append(brief)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        return run(*brief)
+
+    monkeypatch.setattr(campaigns, "_run", interrupted)
+    monkeypatch.setattr(campaigns, "RUNS_PER_JOB", 1)
+    done = gryadka("simulate", "all", "--seeds", "3")
+    assert done.exit_code == 130
+    whole, part = done.output.splitlines()
+    assert whole.startswith("loss-1-1-1: 3 runs, ") and whole.endswith("as it should")
+    assert part == "loss-2-2-2: interrupted after 1 runs, 0 violations so far"
+
+
 # -- replay ----------------------------------------------------------------------------------------------
 
 
@@ -123,11 +149,20 @@ def test_a_changed_trace_replays_differently(tmp_path: Path) -> None:
     assert done.exit_code == 1 and done.output.startswith("different, from line ")
 
 
-@pytest.mark.parametrize("text", [None, "nonsense"])
-def test_a_file_that_is_no_run_is_the_callers_mistake(text: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot be read: No such file"),
+        ("nonsense", "line 1: not JSON, from column 1 on; was it cut off?"),
+        ('{"schema": 1}', "this is a trace alone, to be played"),
+        ('{"simulation": 1}', "line 1: it has no 'scenario'"),
+    ],
+)
+def test_a_file_that_is_no_run_is_the_callers_mistake(text: str | None, words: str, tmp_path: Path) -> None:
     if text:
         (tmp_path / "run.jsonl").write_text(text)
-    assert isinstance(gryadka("replay", str(tmp_path / "run.jsonl")).exception, ConfigurationError)
+    error = gryadka("replay", str(tmp_path / "run.jsonl")).exception
+    assert isinstance(error, ConfigurationError) and words in str(error)
 
 
 # -- campaigns -------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from gryadka.checking.mutants import MUTANTS, SOUND_VARIANTS
 from gryadka.checking.rules import Scope, Wish
 from gryadka.checking.zoo import Animal, Mutant, Result
 from gryadka.errors import ConfigurationError
-from gryadka.options import AsJson
+from gryadka.options import AsJson, writable
 from gryadka.trace import dump
 
 OTHERS: list[Animal[Any]] = [
@@ -63,7 +63,9 @@ def explore(
     harm: Annotated[bool, typer.Option("--harm", help="Look only for what a client can see.")] = False,
     max_states: Annotated[int, typer.Option(min=1, help="Give up after so many states.")] = 5_000_000,
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None,
-    save: Annotated[Path | None, typer.Option(help="Write the run that shows a fault to this file.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(callback=writable, help="Write the run that shows a fault to this file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Visit every state that a few acceptors and proposers can reach, whatever the network does.
@@ -75,13 +77,13 @@ def explore(
     scope = replace(scope, prepare_quorum=prepare_quorum, accept_quorum=accept_quorum)
     model = _animal(mutant).model() if mutant else Caspaxos(scope)
     begun = time.perf_counter()
-    with nullcontext() if as_json else progress_bar() as progress:
+    with nullcontext() if as_json else progress_bar(disable=None) as progress:
         budget = Budget(max_states, max_seconds)
         verdict = explorer.explore(model.model(only_clients=harm), budget=budget, progress=progress)
     seconds = time.perf_counter() - begun
-    if save and isinstance(verdict, Violation):
-        save.write_text("".join(f"{line}\n" for line in dump(events(model, verdict.trace))))
     _print_verdict(model, verdict, seconds, as_json)
+    if save and isinstance(verdict, Violation):
+        save.write_text("".join(f"{line}\n" for line in dump(events(model, verdict.trace))), encoding="utf-8")
     interrupted = isinstance(verdict, BudgetSpent) and verdict.reason == "interrupted"
     raise typer.Exit(128 + signal.SIGINT if interrupted else EXIT_CODES[verdict.word])
 
@@ -140,15 +142,21 @@ def mutants(
     animals = [animal for animal in sorted(everybody, key=lambda each: not each.caught_by) if only in animal.name]
     if not animals:
         raise ConfigurationError(f"there is no mutant whose name contains {only!r}")
-    results = []
+    results: list[Result[Any]] = []
+    interrupted = False
     for animal in tqdm(animals, desc="zoo", unit="", leave=False, disable=as_json or None):
-        results.append(animal.run())
-        if isinstance(ended := results[-1].verdict, BudgetSpent) and ended.reason == "interrupted":
-            raise KeyboardInterrupt
+        result = animal.run()
+        interrupted = isinstance(result.verdict, BudgetSpent) and result.verdict.reason == "interrupted"
+        if interrupted:
+            break
+        results.append(result)
     if as_json:
         typer.echo(json.dumps({"mutants": [_row(result) for result in results]}))
     else:
         _print_table(results)
+    if interrupted:
+        typer.echo(f"interrupted: {len(animals) - len(results)} of {len(animals)} were not tried", err=True)
+        raise typer.Exit(128 + signal.SIGINT)
     raise typer.Exit(0 if all(result.as_it_should_be for result in results) else 1)
 
 

@@ -57,7 +57,7 @@ def explore_deletion(
     scope = Scope(kinds, acceptors, prepare_quorum or majority, accept_quorum or majority, cache)
     model = _animal(mutant) if mutant else model_of(scope)
     begun = time.perf_counter()
-    with nullcontext() if as_json else progress_bar() as progress:
+    with nullcontext() if as_json else progress_bar(disable=None) as progress:
         verdict = explore(model.model(), budget=Budget(max_states, max_seconds), progress=progress)
     _print(model, verdict, time.perf_counter() - begun, as_json)
     interrupted = isinstance(verdict, BudgetSpent) and verdict.reason == "interrupted"

@@ -34,6 +34,7 @@ _TOKEN = re.compile(
     | (?P<open>\#\{|[\[({])
     | (?P<close>[\])}])
     | (?P<discard>\#_)
+    | (?P<symbolic>\#\#-?[a-zA-Z]+)
     | (?P<tag>\#[^\s,;"\[\](){}]+)
     | (?P<char>\\(?:[a-zA-Z0-9]+|.))
     | (?P<atom>[^\s,;"\[\](){}]+)""",
@@ -59,26 +60,30 @@ def read_edn(text: str) -> Iterator[Any]:
     keywords `Keyword`, symbols text. A tag is dropped and its value kept. Raises `ValueError` for what is
     not EDN.
     """
-    tokens = _tokens(text)
-    for kind, token in tokens:
-        value = _form(kind, token, tokens)
-        if value is not _NOTHING:
-            yield value
+    at = [0]
+    tokens = _tokens(text, at)
+    try:
+        for kind, token in tokens:
+            value = _form(kind, token, tokens)
+            if value is not _NOTHING:
+                yield value
+    except ValueError as error:
+        line = text.count("\n", 0, at[0]) + 1
+        raise ValueError(f"line {line}: {error}") from error
 
 
 _NOTHING = object()
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
+def _tokens(text: str, at: list[int]) -> Iterator[tuple[str, str]]:
+    # Whoever has to say where something is wrong finds the position in `at`.
+    while at[0] < len(text):
+        match = _TOKEN.match(text, at[0])
         if match is None:
-            line = text.count("\n", 0, position) + 1
-            raise ValueError(f"line {line}: {text[position : position + 20]!r} is not EDN")
+            raise ValueError(f"{text[at[0] : at[0] + 20]!r} is not EDN")
         if match.lastgroup is not None:
             yield match.lastgroup, match.group()
-        position = match.end()
+        at[0] = match.end()
 
 
 def _form(kind: str, token: str, tokens: Iterator[tuple[str, str]]) -> Any:
@@ -91,6 +96,8 @@ def _form(kind: str, token: str, tokens: Iterator[tuple[str, str]]) -> Any:
     if kind == "discard":
         _next(tokens)
         return _NOTHING
+    if kind == "symbolic":  # ##Inf, ##-Inf or ##NaN
+        return float(token[2:])
     if kind == "tag":
         return _next(tokens)
     if kind == "close":
@@ -128,7 +135,7 @@ def _collection(opening: str, tokens: Iterator[tuple[str, str]]) -> Any:
 def _hashable(key: Any) -> Any:
     if isinstance(key, list):
         return tuple(map(_hashable, key))
-    return tuple(key.items()) if isinstance(key, dict) else key
+    return _hashable([part for pair in key.items() for part in pair]) if isinstance(key, dict) else key
 
 
 def _atom(token: str) -> Any:
@@ -189,11 +196,15 @@ def jepsen_log(lines: Iterable[str], *, refused: frozenset[str] = frozenset()) -
 
 
 def _log_events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    for line in lines:
+    for number, line in enumerate(lines, start=1):
         match = _LOG_LINE.search(line)
         if match is not None:
             process, kind, f, rest = match.groups()
-            yield {"process": _atom(process), "type": kind, "f": f, "value": next(read_edn(rest), None)}
+            try:
+                value = next(read_edn(rest), None)
+            except ValueError:
+                raise ValueError(f"line {number}: {rest.strip()!r} is not EDN") from None
+            yield {"process": _atom(process), "type": kind, "f": f, "value": value}
 
 
 def _history(events: Iterable[Mapping[str, Any]], *, keyed: bool, refused: frozenset[str]) -> History:
@@ -205,7 +216,7 @@ def _history(events: Iterable[Mapping[str, Any]], *, keyed: bool, refused: froze
             process, kind, f = event["process"], str(event["type"]), str(event["f"])
             if not isinstance(process, int):
                 continue
-            now_s = event["time"] / 1e9 if "time" in event else float(number)
+            now_s = _seconds(event["time"]) if "time" in event else float(number)
             key, value = _key_and_value(event, keyed=keyed)
             if (kind == "invoke") == (process in begun):
                 what = "asks again before its answer" if process in begun else "answers what it never asked"
@@ -219,6 +230,12 @@ def _history(events: Iterable[Mapping[str, Any]], *, keyed: bool, refused: froze
         except (TypeError, ValueError) as error:
             raise ValueError(f"event {number + 1}: {error}") from error
     return recorder.history()
+
+
+def _seconds(nanoseconds: Any) -> float:
+    if type(nanoseconds) not in (int, float) or not abs(nanoseconds) < 2**63:
+        raise ValueError(f"a time is a number of nanoseconds, not {nanoseconds!r}")
+    return float(nanoseconds / 1e9)
 
 
 def _key_and_value(event: Mapping[str, Any], *, keyed: bool) -> tuple[str, Any]:
@@ -250,18 +267,19 @@ def _end(begun: Begun, kind: str, f: str, value: Any, refused: frozenset[str]) -
         raise ValueError(f"unknown type {kind!r}")
 
 
-def read_history(path: str | Path) -> History:
+def read_history(path: str | Path, *, keyed: bool = False) -> History:
     """Read a history file of any kind: our JSON lines, Jepsen's EDN, or Jepsen's log.
 
     The first character decides: of JSON lines and EDN it is a bracket, and only EDN has a colon or a brace
-    next. Raises `ValueError` for what is none of them, `OSError` if it cannot be read.
+    next. `keyed` is as for `jepsen_edn`. Raises `ValueError` for what is none of them, `OSError` if it cannot be
+    read.
     """
-    text = Path(path).read_text(encoding="utf-8")
+    text = Path(path).read_text(encoding="utf-8-sig")  # some editors begin a file with a mark of its order of bytes
     start = "".join(text[:200].split())
     if start.startswith('{"'):
         return load(text.splitlines())
     if start.startswith(("{", "[", "(", "#", ";")):
-        return jepsen_edn(text)
+        return jepsen_edn(text, keyed=keyed)
     history = jepsen_log(text.splitlines())
     if not history:
         raise ValueError(f"{path} is neither a history in JSON lines nor one of Jepsen's, in EDN or as a log")

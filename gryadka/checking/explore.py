@@ -228,9 +228,14 @@ def explore(
 
 
 @contextmanager
-def progress_bar(description: str = "exploring") -> Iterator[Callable[[Progress], None]]:
-    """A bar to hand to `explore` as `progress`. It counts distinct states; their total is not known."""
-    with tqdm(desc=description, unit=" states", leave=False) as bar:
+def progress_bar(
+    description: str = "exploring", *, disable: bool | None = False
+) -> Iterator[Callable[[Progress], None]]:
+    """A bar to hand to `explore` as `progress`. It counts distinct states; their total is not known.
+
+    `disable=None` shows it on a terminal only, as commands do.
+    """
+    with tqdm(desc=description, unit=" states", leave=False, disable=disable) as bar:
 
         def show(now: Progress) -> None:
             bar.set_postfix(depth=now.depth, waiting=now.waiting, refresh=False)

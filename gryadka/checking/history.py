@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -100,7 +101,7 @@ class Operation:
     completed_s: float | None = None
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.invoked_s) or not math.isfinite(self.completed_s or 0.0):
+        if not all(abs(at_s) <= sys.float_info.max for at_s in (self.invoked_s, self.completed_s or 0.0)):
             raise ValueError("times are finite numbers of seconds")
         if (self.completed_s is None) != (self.outcome is Outcome.UNKNOWN):
             raise ValueError("an operation has an end exactly when its outcome is known")
@@ -219,6 +220,8 @@ def load(lines: Iterable[str]) -> History:
                     raise ValueError(f"the first line has to be {json.dumps({'history': VERSION})}")
             elif line.strip():
                 operations.append(Operation.from_json(line))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"line {number}: not JSON, from column {error.colno} on; was it cut off?") from error
         except (ValueError, RecursionError) as error:
             raise ValueError(f"line {number}: {error}") from error
     return History(operations)

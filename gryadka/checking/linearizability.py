@@ -105,8 +105,10 @@ def check_versioned(history: Iterable[Operation], budget: Budget = DEFAULT_BUDGE
     return _ok([*orders, rest.linearization]) if isinstance(rest, Ok) else rest
 
 
-def check_history_file(path: str | Path, model: str | Model, budget: Budget = DEFAULT_BUDGET) -> Verdict:
-    """Judge the history in a file: our JSON lines, or Jepsen's EDN or log.
+def check_history_file(
+    path: str | Path, model: str | Model, budget: Budget = DEFAULT_BUDGET, *, keyed: bool = False
+) -> Verdict:
+    """Judge the history in a file: our JSON lines, or Jepsen's EDN (`keyed`: see `jepsen_edn`) or log.
 
     `model` is a `Model` or the name of one in `MODELS`. Raises `ValueError` for another name, a file that is
     no history, or an operation that the model does not have; `OSError` if the file cannot be read.
@@ -115,7 +117,7 @@ def check_history_file(path: str | Path, model: str | Model, budget: Budget = DE
         if model not in MODELS:
             raise ValueError(f"there is no model {model!r}; there are {', '.join(MODELS)}")
         model = MODELS[model]
-    history = read_history(path)
+    history = read_history(path, keyed=keyed)
     if model is MODELS["versioned-register"]:
         return check_versioned(history, budget)
     return check(history, model, budget)

@@ -50,7 +50,7 @@ def explore_members(
     plan = " ".join(goals or [])
     model = _animal(mutant) if mutant else Members(plan, ballots, cached_rounds=cache, copy=not rescan)
     begun = time.perf_counter()
-    with nullcontext() if as_json else progress_bar() as progress:
+    with nullcontext() if as_json else progress_bar(disable=None) as progress:
         verdict = explore(model.model(only_clients=harm), budget=Budget(max_states, max_seconds), progress=progress)
     seconds = time.perf_counter() - begun
     if as_json:

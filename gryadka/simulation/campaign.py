@@ -49,6 +49,11 @@ class Tally:
             return bool(self.violations)
         return not (self.violations or self.undecided or self.idle)
 
+    @property
+    def so_far(self) -> str:
+        """What can be said before all runs are over."""
+        return f"{self.scenario.name}: interrupted after {self.runs:,} runs, {len(self.violations):,} violations so far"
+
     def __str__(self) -> str:
         wanted = "has to show violations" if self.scenario.must_fail else "must show none"
         verdict = "as it should" if self.as_it_should else "NOT AS IT SHOULD BE"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gryadka.errors import ConfigurationError
+from gryadka.options import writable
 
 if TYPE_CHECKING:
     from gryadka.simulation.campaign import Tally
@@ -41,8 +42,11 @@ def simulate(
     scenario: Annotated[str, typer.Argument(help="A name that --list prints, or `all`.")],
     seed: Annotated[int, typer.Option(help="The first seed.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, one run each.")] = 1,
-    jobs: Annotated[int, typer.Option(min=-1, help="How many processes; -1 for one a core.")] = 1,
-    save: Annotated[Path | None, typer.Option(help="Save a run: the first violation, shortened, or the first.")] = None,
+    jobs: Annotated[int, typer.Option(min=-1, help="How many processes; -1, as 0, for one a core.")] = 1,
+    save: Annotated[
+        Path | None,
+        typer.Option(callback=writable, help="Save a run: the first violation, shortened, or the first."),
+    ] = None,
     names: Annotated[
         bool, typer.Option("--list", callback=_print_names, is_eager=True, help="Print the scenarios' names, and end.")
     ] = False,
@@ -60,13 +64,21 @@ def simulate(
     from gryadka.simulation.scenarios import SCENARIOS
 
     chosen = list(SCENARIOS) if scenario == "all" else [scenario]
+    heard: dict[str, Tally] = {}
     with tqdm(total=len(chosen) * seeds, unit="run", disable=None, leave=False) as bar:
 
         def progress(tally: Tally) -> None:
+            heard[tally.scenario.name] = tally
             bar.set_description(tally.scenario.name, refresh=False)
             bar.update()
 
-        tallies = campaign(chosen, range(seed, seed + seeds), jobs=jobs, progress=progress)
+        try:
+            tallies = campaign(chosen, range(seed, seed + seeds), jobs=jobs or -1, progress=progress)
+        except KeyboardInterrupt:
+            bar.close()
+            for tally in heard.values():
+                typer.echo(tally.so_far if tally.runs < seeds else str(tally))
+            raise
     for tally in tallies:
         typer.echo(str(tally))
     if save:
@@ -117,7 +129,9 @@ def replay(file: Annotated[Path, typer.Argument(help="A file that `gryadka simul
 
     try:
         recording = record.read(file)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise ConfigurationError(f"{file}: {error}") from None
     if recording.replaced:
         typer.echo(f"note: this run had its own {', '.join(recording.replaced)}; here Gryadka's takes part", err=True)

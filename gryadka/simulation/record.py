@@ -130,7 +130,9 @@ def load(lines: Iterable[str]) -> Recording:
     try:
         head = json.loads(line)
         if not isinstance(head, dict) or head.get("simulation") != VERSION:
-            raise ValueError(f'it has to begin with {{"simulation": {VERSION}')
+            trace_alone = isinstance(head, dict) and "schema" in head
+            hint = "; this is a trace alone, to be played, and not to be run again" if trace_alone else ""
+            raise ValueError(f'it has to begin with {{"simulation": {VERSION}{hint}')
         scenario, models = scenarios.from_json(head["scenario"]), head["models"]
         about = int(head["seed"]), str(head["verdict"]), tuple(map(str, head["replaced"]))
         for number, line in numbered:  # noqa: B007  (the message below tells the number)
@@ -144,7 +146,10 @@ def load(lines: Iterable[str]) -> Recording:
             else:
                 fates[told["packet"]] = tuple(map(_seconds, told["arrives_s"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"not a recorded simulation: line {number}: {error!r}") from error
+        said = f"it has no {error}" if isinstance(error, KeyError) else error
+        if isinstance(error, json.JSONDecodeError):
+            said = f"not JSON, from column {error.colno} on; was it cut off?"
+        raise ValueError(f"not a recorded simulation: line {number}: {said}") from error
     trace_lines = (line, *(line for _, line in numbered))
     try:
         trace.load(trace_lines)
