@@ -16,6 +16,14 @@ TOLD: dict[str, dict[str, str]] = {
         "build-tour": r"that makes a quorum",
         "real-hash": r"promised\n(.*\n)*.*accepted\n(.*\n)*.*value\n.*hello, world",
     },
+    "01_why_agreement_is_hard": {
+        "see-one-after-the-other": r"nothing is lost: Ann was told \[milk\] and Bob was told \[milk, bread\]",
+        "check-shortest": r"an item can be lost, in 8 steps",
+        "check-history": r"Not linearizable",
+        "mends-search": r"newer: an item can be lost(.*\n)refuses: .* in 11 steps(.*\n)refuses, asks all: no schedule",
+        "real-perform": r"neither list goes on from the other",
+        "real-gryadka-race": r"^20 items were stored, and 20 are on the list",
+    },
     "02_promises": {
         "see-messages": r"^1\. .*\n2\. .*has promised 2:1\n3\. .*\n4\. .*'tea'\)\n5\. .*has promised 3:2\n6\. ",
         "see-two-rounds": r"B: promised 2:2, accepted nothing",
@@ -45,5 +53,22 @@ TOLD: dict[str, dict[str, str]] = {
         "real-acknowledged": r"acknowledged: 2",
         "real-rewind": r"a new reader gets: 1",
         "real-flush": r"lost\. It must not vote in its old place(.*\n)+counted: 2",
+    },
+    "05_failures": {
+        "see-box": r"in the box: 100\n",
+        "see-frozen": r"^Ann .*OutcomeUnknown(.*\n)+Bob .*NotApplied",
+        "see-read": r"in the box: 1[01]0\n",
+        "see-pauses": r"^pauses \(0, 0\) s: 43 messages .*, 12 unknown\npauses .*: 8 messages .*, 0 unknown",
+        "mutants-night": r"^the deposit of 1 is in the box 2 times(.*\n)+.* OutcomeUnknown(.*\n)+.*'balance': 2",
+        "real-nine": r"the balance: 111111111\n",
+    },
+    "06_did_it_work": {
+        "see-old-value": r"Not linearizable(.*\n)+Cleo: read\(\) = 1, .*fits nowhere",
+        "see-linearizable": r"Linearizable: the numbers are an order",
+        "see-open-bar": r"Linearizable(.*\n)+Bob: write\(2\) \(unknown\), .*with no end, takes effect",
+        "see-campaign": r"^reorder.* 0 violations .*as it should\namnesia: .*: as it should",
+        "see-amnesia": r"Not linearizable(.*\n)+.*add\(1\) = 46(.*\n)+.*add\(1\) = 1, .*, fits nowhere",
+        "real-record": r"by yours: True\n(.*\n)*Linearizable",
+        "real-judged": r"^by yours: False\n(.*\n)*Cleo: read\(\) = null, .*, fits nowhere",
     },
 }
