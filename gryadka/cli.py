@@ -87,7 +87,7 @@ def up(
 
     The URLs, one a line, hold the servers' passwords; they may be pasted into GRYADKA_URLS.
 
-    When this command ends, in whatever way, so do the servers. Ctrl-C also removes their data.
+    When this command ends, in whatever way, so do the servers, and their data is removed.
     """
     program = find_server(server)
     if program == FAKE:

@@ -215,22 +215,29 @@ def is_running(pid: int) -> bool:
         ("import os; os._exit(3)", None),
     ],
 )
-def test_no_server_outlives_the_program_that_started_it(then: str, number: signal.Signals | None) -> None:
+def test_no_server_outlives_the_program_that_started_it_nor_do_its_data(
+    then: str, number: signal.Signals | None, tmp_path: Path
+) -> None:
     child = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(then=then)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", PROGRAM.format(then=then)],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert child.stdout
     pids = [int(word) for word in child.stdout.readline().split()]
     assert len(pids) == 3
     if number:
-        assert all(is_running(pid) for pid in pids)
+        assert all(is_running(pid) for pid in pids) and len(list(tmp_path.glob("gryadka-*/?/server.conf"))) == 3
         child.send_signal(number)
     child.wait(20)
     child.stdout.close()
     deadline_s = time.monotonic() + 10
-    while any(is_running(pid) for pid in pids) and time.monotonic() < deadline_s:
+    while (any(map(is_running, pids)) or list(tmp_path.iterdir())) and time.monotonic() < deadline_s:
         time.sleep(0.05)
-    assert not any(is_running(pid) for pid in pids)
+    assert not any(map(is_running, pids))
+    assert list(tmp_path.iterdir()) == []  # folders of killed kernels were once left behind, one by one
 
 
 async def test_ctrl_c_in_the_terminal_does_not_reach_the_servers() -> None:

@@ -5,26 +5,42 @@
 Whoever started the guard holds the other end of that input. When it ends, in whatever way (a crash, a
 killed kernel, Ctrl-C), the system closes that end, so no server outlives the cluster that it belongs to.
 The command's process id is printed first. Standard library only: this file is run by itself.
+
+A folder that was named on the standard input goes as well, and the one around it once it is empty, unless "keep"
+was the last word: what the servers of a killed kernel stored, nobody can use any more.
 """
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+
+KEEP = "keep"
 
 
 def main() -> int:
     command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     print(command.pid, flush=True)
 
+    told: list[str] = []  # once the input has ended
+
     def watch() -> None:
-        while os.read(0, 1024):
-            pass
+        words = b""
+        while part := os.read(0, 1024):
+            words += part
+        told.extend(os.fsdecode(words).split("\0"))
         command.kill()
 
     threading.Thread(target=watch, daemon=True).start()
-    return command.wait()
+    status = command.wait()
+    if told and told[0] and told[-1] != KEEP:
+        shutil.rmtree(told[0], ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(told[0]))
+    return status
 
 
 if __name__ == "__main__":

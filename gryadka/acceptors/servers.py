@@ -32,6 +32,7 @@ from redis.exceptions import RedisError
 
 from gryadka.acceptors import Acceptor, state_of
 from gryadka.acceptors.fake import FakeServer
+from gryadka.acceptors.guard import KEEP
 from gryadka.acceptors.identity import Connect, Introduction, from_url, introduced, proposer_on
 from gryadka.errors import ConfigurationError
 from gryadka.proposer import Proposer
@@ -130,7 +131,8 @@ class RealServer:
                 sys.executable, "-S", "-E", guard, self._program, settings,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip
-        assert self._guard.stdout
+        assert self._guard.stdin and self._guard.stdout
+        self._guard.stdin.write(os.fsencode(self._directory))
         word = await self._guard.stdout.readline()
         if not word:  # the program could not even be begun
             await self._guard.communicate()
@@ -153,6 +155,7 @@ class RealServer:
         """End the process at once (SIGKILL); what it stored stays on the disk. No harm if it is down."""
         if self._guard and self._guard.returncode is None:
             assert self._guard.stdin
+            self._guard.stdin.write(f"\0{KEEP}".encode())
             self._guard.stdin.close()
             await self._guard.communicate()  # until its pipes are closed, too
 
