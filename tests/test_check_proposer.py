@@ -118,3 +118,16 @@ def test_a_change_done_twice_is_told_by_a_short_run() -> None:
     assert len(checks.finding.steps) <= 25 and checks.finding.steps[0].startswith("proposer-1 begins change 1 of")
     assert "so clients saw: " in checks.finding.steps[-1]
     assert not any("By the rules" in step for step in checks.finding.steps), "the acceptors are not to blame"
+
+
+def test_a_proposer_that_blocks_is_told_so_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It passed, after more than a minute."""
+
+    class Blocks(Proposer):
+        async def change(self, key: str, f: Any, *, timeout_s: float | None = None) -> Any:
+            time.sleep(0.001)
+            return await super().change(key, f, timeout_s=timeout_s)
+
+    monkeypatch.setattr(simulated, "ALL_LIMIT_S", 0.2)
+    why = proposers.examine(Blocks).why
+    assert why.startswith("after 0.2 s only ") and "`await asyncio.sleep(...)`" in why

@@ -130,6 +130,10 @@ async def skeleton(proposer: Proposer, key: str, amount: int, token: str) -> Non
     raise NotImplementedError("your turn")
 
 
+async def yields(proposer: Proposer, key: str, amount: int, token: str) -> Any:
+    yield amount
+
+
 def not_async(proposer: Proposer, key: str, amount: int, token: str) -> None:
     pass
 
@@ -143,6 +147,7 @@ def not_async(proposer: Proposer, key: str, amount: int, token: str) -> None:
         (refuses, "in refuses, line "),
         (another_shape, "value[\"balance\"] has to be a whole number; in the end the value was 'rich'"),
         (too_much, "the balance is 11, and should be 1"),
+        (yields, "yields uses yield; it has to await"),
         (not_async, "not_async has to be a function that begins with `async def`"),
         (7, "7 has to be a function that begins with `async def`"),
     ],

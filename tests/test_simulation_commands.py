@@ -165,6 +165,48 @@ def test_a_file_that_is_no_run_is_the_callers_mistake(text: str | None, words: s
     assert isinstance(error, ConfigurationError) and words in str(error)
 
 
+# -- rules of one's own --------------------------------------------------------------------------------------
+
+MINE = """
+from gryadka.protocol.acceptor import Accepted, State
+
+def accept(state, message):
+    return State(message.promise, message.ballot, message.value), Accepted()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_rule_of_ones_own_is_simulated_and_replayed(jobs: str, tmp_path: Path) -> None:
+    rules, path = tmp_path / "my_work.py", tmp_path / "run.jsonl"
+    rules.write_text(MINE)
+    more = ["--seeds", "4", "--jobs", jobs, "--rules", str(rules), "--save", str(path)]
+    done = gryadka("simulate", "partition-2-2-2", *more)
+    assert done.exit_code == 1 and "NOT AS IT SHOULD BE" in done.output
+    assert record.read(path).replaced == ("accept",)
+    again = gryadka("replay", str(path), "--rules", str(rules))
+    assert again.exit_code == 0 and again.output.startswith("the same: ") and "violation: key" in again.output
+    other = gryadka("replay", str(path))
+    assert other.exit_code == 1 and "note: this run had its own accept" in other.output
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot be read: No such file"),
+        ("def (", "cannot be run: SyntaxError: "),
+        ("1 / 0", "cannot be run: ZeroDivisionError: "),
+        ("prepare = 7", "defines none of prepare, accept, choose, proposer"),
+        ("def prepare(state, message):\n    return state.missing", "rules.py, line 2: AttributeError: "),
+    ],
+)
+def test_a_file_of_rules_that_does_not_work_gets_a_sentence(text: str | None, words: str, tmp_path: Path) -> None:
+    if text:
+        (tmp_path / "rules.py").write_text(text)
+    error = gryadka("simulate", "loss-1-1-1", "--rules", str(tmp_path / "rules.py")).exception
+    assert isinstance(error, ConfigurationError) and words in str(error)
+
+
 # -- campaigns -------------------------------------------------------------------------------------------
 
 

@@ -148,8 +148,10 @@ async def deposit(proposer: Proposer, key: str, amount: int, token: str) -> None
 
 def judge(deposit: Deposit) -> Finding:
     """Say whether a retry loop neither loses nor doubles a deposit, whatever the network does. Raises `Unfinished`."""
+    name = getattr(deposit, "__name__", repr(deposit))
+    if inspect.isasyncgenfunction(deposit):
+        return Finding(why=f"{name} uses yield; it has to await, and to return in the end")
     if not inspect.iscoroutinefunction(deposit):
-        name = getattr(deposit, "__name__", repr(deposit))
         return Finding(why=f"{name} has to be a function that begins with `async def`")
     outcomes: Counter[str] = Counter()
     nights = deposits = 0

@@ -8,6 +8,10 @@ out, 3 a run's history could not be judged.
 
 from __future__ import annotations
 
+import runpy
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +22,7 @@ from gryadka.options import writable
 
 if TYPE_CHECKING:
     from gryadka.simulation.campaign import Tally
-    from gryadka.simulation.run import Result
+    from gryadka.simulation.run import Result, RuleOptions
 
 # Each command imports the simulator only when it runs: the other commands start sooner without it.
 
@@ -27,6 +31,46 @@ def add_to(app: typer.Typer) -> None:
     """Add both commands to an application."""
     app.command()(simulate)
     app.command()(replay)
+
+
+Mine = Annotated[
+    Path | None,
+    typer.Option(
+        "--rules",
+        help="A Python file of yours, such as my_work.py, which is run: its prepare, accept, choose and proposer take "
+        "the place of Gryadka's.",
+    ),
+]
+
+
+def _rules(path: Path | None) -> RuleOptions:
+    # What there is of one's own in that file.
+    from gryadka.simulation.run import Rules
+
+    if not path:
+        return {}
+    try:
+        found = runpy.run_path(str(path))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    except Exception as error:
+        raise ConfigurationError(f"{path} cannot be run: {type(error).__name__}: {error}") from None
+    own = {name: found[name] for name in vars(Rules()) if callable(found.get(name))}
+    if not own:
+        raise ConfigurationError(f"{path} defines none of {', '.join(vars(Rules()))}")
+    return own  # type: ignore[return-value]  # the names are those of its fields
+
+
+@contextmanager
+def _blaming(path: Path | None) -> Iterator[None]:
+    # What rules of one's own raise is told with their line, and without ours.
+    try:
+        yield
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        if not lines:
+            raise
+        raise ConfigurationError(f"{path}, line {lines[-1]}: {type(error).__name__}: {error}") from None
 
 
 def _print_names(wanted: bool) -> None:
@@ -47,6 +91,7 @@ def simulate(
         Path | None,
         typer.Option(callback=writable, help="Save a run: the first violation, shortened, or the first."),
     ] = None,
+    rules: Mine = None,
     names: Annotated[
         bool, typer.Option("--list", callback=_print_names, is_eager=True, help="Print the scenarios' names, and end.")
     ] = False,
@@ -65,7 +110,8 @@ def simulate(
 
     chosen = list(SCENARIOS) if scenario == "all" else [scenario]
     heard: dict[str, Tally] = {}
-    with tqdm(total=len(chosen) * seeds, unit="run", disable=None, leave=False) as bar:
+    own = _rules(rules)
+    with _blaming(rules), tqdm(total=len(chosen) * seeds, unit="run", disable=None, leave=False) as bar:
 
         def progress(tally: Tally) -> None:
             heard[tally.scenario.name] = tally
@@ -73,7 +119,7 @@ def simulate(
             bar.update()
 
         try:
-            tallies = campaign(chosen, range(seed, seed + seeds), jobs=jobs or -1, progress=progress)
+            tallies = campaign(chosen, range(seed, seed + seeds), jobs=jobs or -1, progress=progress, **own)
         except KeyboardInterrupt:
             bar.close()
             for tally in heard.values():
@@ -82,23 +128,23 @@ def simulate(
     for tally in tallies:
         typer.echo(str(tally))
     if save:
-        _save(save, tallies, seed)
+        _save(save, tallies, seed, own)
     bad = [tally for tally in tallies if not tally.as_it_should]
     if bad:
         undecided = all(tally.undecided and not (tally.violations or tally.idle) for tally in bad)
         raise typer.Exit(3 if undecided else 1)
 
 
-def _save(path: Path, tallies: list[Tally], seed: int) -> None:
+def _save(path: Path, tallies: list[Tally], seed: int, rules: RuleOptions) -> None:
     from gryadka.simulation import record
     from gryadka.simulation.run import simulate as run_once
 
     # A violation where there must be none comes before one that has to be.
     found = sorted((tally for tally in tallies if tally.violations), key=lambda tally: tally.scenario.must_fail)
     if found:
-        result = _shortened(run_once(found[0].scenario, found[0].violations[0]))
+        result = _shortened(run_once(found[0].scenario, found[0].violations[0], **rules), rules)
     else:
-        result = run_once(tallies[0].scenario, seed)
+        result = run_once(tallies[0].scenario, seed, **rules)
     try:
         record.save(path, record.Recording.of(result))
     except OSError as error:
@@ -106,7 +152,7 @@ def _save(path: Path, tallies: list[Tally], seed: int) -> None:
     typer.echo(f"{path}: {result.scenario.name}, seed {result.seed}, {len(result.events):,} events. {result.verdict}")
 
 
-def _shortened(result: Result) -> Result:
+def _shortened(result: Result, rules: RuleOptions) -> Result:
     from tqdm import tqdm
 
     from gryadka.simulation.shrink import MAX_RUNS, shrink
@@ -117,10 +163,12 @@ def _shortened(result: Result) -> Result:
             bar.update(runs - bar.n)
             bar.set_postfix(steps=steps, refresh=False)
 
-        return shrink(result, progress=progress)
+        return shrink(result, progress=progress, **rules)
 
 
-def replay(file: Annotated[Path, typer.Argument(help="A file that `gryadka simulate --save` wrote.")]) -> None:
+def replay(
+    file: Annotated[Path, typer.Argument(help="A file that `gryadka simulate --save` wrote.")], rules: Mine = None
+) -> None:
     """Run a saved run again, with everything decided as it was then, and say whether it went the same way.
 
     Exit code: 0 if every event is the same, 1 if not. The verdict is printed, and does not change that.
@@ -133,9 +181,12 @@ def replay(file: Annotated[Path, typer.Argument(help="A file that `gryadka simul
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigurationError(f"{file}: {error}") from None
-    if recording.replaced:
-        typer.echo(f"note: this run had its own {', '.join(recording.replaced)}; here Gryadka's takes part", err=True)
-    again = record.replay(recording)
+    own = _rules(rules)
+    if missing := [name for name in recording.replaced if name not in own]:
+        said = f"note: this run had its own {', '.join(missing)}; here Gryadka's takes part"
+        typer.echo(f"{said}, unless --rules names a file", err=True)
+    with _blaming(rules):
+        again = record.replay(recording, **own)
     where = "the same" if again.same else f"different, from line {again.first_difference} of the trace on"
     typer.echo(f"{where}: {recording.scenario.name}, seed {recording.seed}, {len(again.result.events):,} events")
     typer.echo(str(again.result.verdict))
