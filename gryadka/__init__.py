@@ -13,6 +13,7 @@ from gryadka.errors import (
     GryadkaError,
     NotApplied,
     OutcomeUnknown,
+    QuorumsMiss,
 )
 from gryadka.proposer import Proposer
 
@@ -26,5 +27,6 @@ __all__ = [
     "NotApplied",
     "OutcomeUnknown",
     "Proposer",
+    "QuorumsMiss",
     "local_cluster",
 ]

@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class GryadkaError(Exception):
     """The base of all errors below."""
@@ -43,6 +45,26 @@ class ConfigurationError(GryadkaError):
 def unreadable(key: str, why: Exception) -> ConfigurationError:
     """Return the error for a register that holds what no proposer stored there."""
     return ConfigurationError(f"the register of {key!r} holds what no proposer stored; mend or remove it ({why})")
+
+
+class QuorumsMiss(ConfigurationError):
+    """A prepare quorum and an accept quorum share no acceptor. `prepare` and `accept` hold their names.
+
+    `context` is told before the two; `advice` after them.
+    """
+
+    def __init__(
+        self,
+        prepare: Iterable[str],
+        accept: Iterable[str],
+        context: str = "",
+        advice: str = "what one chooses the other would never see; enlarge either",
+    ) -> None:
+        self.prepare, self.accept = tuple(sorted(prepare)), tuple(sorted(accept))
+        sets = (f"{{{', '.join(names)}}}" for names in (self.prepare, self.accept))
+        super().__init__(
+            "{}the prepare quorum {} and the accept quorum {} miss each other: {}".format(context, *sets, advice)
+        )
 
 
 class AcceptorError(GryadkaError):

@@ -26,8 +26,9 @@ def test_the_courses_own_lock_holds_and_its_judge_saw_trouble() -> None:
     found = lock.judge(capstone.acquire, capstone.release)
     assert found.holds, found
     nights = [lock.spend(capstone.acquire, capstone.release, kind, 3) for kind in lock.KINDS]
-    calm, *rough = nights
-    assert calm.troubled == 0 and all(night.troubled for night in rough)
+    *scripted, alone, crowd = nights
+    rough = alone, crowd
+    assert not any(night.troubled for night in scripted) and all(night.troubled for night in rough)
     words = "\n".join(step for night in rough for step in night.steps)
     for trouble in ("gets lost", "is late", "its answer gets lost", "nobody is there", "is killed", "sleeps", "dies"):
         assert trouble in words
@@ -36,7 +37,7 @@ def test_the_courses_own_lock_holds_and_its_judge_saw_trouble() -> None:
 @pytest.mark.parametrize("kind", lock.KINDS)
 def test_the_same_seed_gives_the_same_night(kind: str) -> None:
     first, again, other = (lock.spend(capstone.acquire, capstone.release, kind, seed) for seed in (1, 1, 2))
-    assert first.steps == again.steps and len(first.leases) > 2
+    assert first.steps == again.steps and len(first.leases) >= 2
     assert other.steps != first.steps
 
 

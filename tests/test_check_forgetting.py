@@ -62,6 +62,23 @@ def test_a_guard_that_asks_for_more_passes_too() -> None:
     )
 
 
+@pytest.mark.slow
+def test_who_keeps_a_tombstone_that_promised_more_is_told_that_it_would_stay_for_ever() -> None:
+    def forget(state: State, tombstone: Ballot, floor: Ballot) -> tuple[State | None, Ballot]:
+        return (None, max(floor, tombstone)) if state.promised == tombstone else (state, floor)
+
+    assert "it would stay for ever" in why(forget=forget)
+
+
+@pytest.mark.slow
+def test_a_run_of_two_acceptors_says_so_first() -> None:
+    def forget(state: State, tombstone: Ballot, floor: Ballot) -> tuple[State | None, Ballot]:
+        return (None, max(floor, state.promised)) if state.value is None else (state, floor)
+
+    finding = forgetting.judge(forgetting.may_collect, forget)
+    assert finding.steps[0] == forgetting.TWO_ACCEPTORS and not finding.events
+
+
 # -- wrong ones ------------------------------------------------------------------------------------------
 
 

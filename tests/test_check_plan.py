@@ -54,7 +54,7 @@ def test_a_line_that_is_no_step_is_told(line: str) -> None:
 
 
 def test_a_coordinators_steps_are_told_with_letters() -> None:
-    steps = ["start x:2", "adopt prepare: any 2 of x:2, x:1; accept: any 2 of x:2, x:1"]
+    steps = ["start x:2", "adopt any 2 of x:2, x:1"]
     assert plans.told(steps, ["x:1", "x:2"]) == "start B\nadopt any 2 of A, B"
     flexible = "adopt prepare: any 2 of x:1, x:2; accept: any 1 of x:1, x:2"
     assert "accept: any 1" in plans.told([flexible], ["x:1", "x:2"])

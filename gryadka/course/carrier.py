@@ -104,6 +104,19 @@ class Carrier:
         return task.result()
 
 
+class Overtaken(Carrier):
+    """The services as a client sees them whose writes set out only when `go` is set: others are quicker."""
+
+    def __init__(self, between: Between, client: str) -> None:
+        super().__init__(between, client)
+        self.go = asyncio.Event()
+
+    async def _written(self, method: str, once: str | None, ask: Callable[[Store], Awaitable[Answer]]) -> Answer:
+        self._between.say(f"{self._client}'s {method} is slow to set out")
+        await self.go.wait()
+        return await super()._written(method, once, ask)
+
+
 async def _later(delay_s: float, ask: Callable[[Store], Awaitable[Any]], store: Store) -> Any:
     await asyncio.sleep(delay_s)
     return await ask(store)

@@ -34,13 +34,16 @@ States = Sequence[State | None]
 MayCollect = Callable[[States, Ballot], bool]
 Forget = Callable[[State, Ballot, Ballot], tuple[State | None, Ballot]]
 
+FEW = Scope(("read", "write", "delete", "read"), 2, 2, 1)
+TWO_ACCEPTORS = "here there are two acceptors, A and B: both have to promise, and one yes is enough to accept"
+
 SCOPES = (
     Scope(("write", "delete", "read")),
     Scope(("read", "write", "read")),
     Scope(("read", "write", "write")),
-    Scope(("read", "write", "delete", "read"), 2, 2, 1),
+    FEW,
 )
-"""Enough to catch whatever the zoo knows of wrong collectors; the last has two acceptors, of which one may accept."""
+"""Enough to catch whatever the zoo knows of wrong collectors."""
 
 ENOUGH = Budget(max_states=300_000, max_seconds=40)
 
@@ -120,7 +123,10 @@ def judge(may_collect: MayCollect, forget: Forget) -> Finding:
     """Say whether nothing is lost, and nothing comes back, with these two as the guards of a collection."""
     try:
         _first_questions(may_collect, forget)
-        return _explored(may_collect, forget)
+        finding = _explored(may_collect, forget)
+        if finding.holds:
+            _last_question(forget)
+        return finding
     except Broken as error:
         return Finding(why=str(error))
 
@@ -134,6 +140,15 @@ def _first_questions(may_collect: MayCollect, forget: Forget) -> None:
     may_they(may_collect, [tombstone, tombstone, tombstone], _ballot(2))
     for floor in (ZERO, _ballot(5)):
         told_to(forget, tombstone, _ballot(2), floor)
+
+
+def _last_question(forget: Forget) -> None:
+    # What is safe, and of no use: the explorer's changes promise no more than they accept.
+    if told_to(forget, State(_ballot(5), _ballot(3), None), _ballot(3), _ballot(2))[0] is not None:
+        raise Broken(
+            "forget kept a record that had accepted 3:1, the tombstone, and has promised 5:1 since: it still is that "
+            "tombstone, and on a real server, where each accept promises more, it would stay for ever"
+        )
 
 
 def _explored(may_collect: MayCollect, forget: Forget) -> Finding:
@@ -159,6 +174,8 @@ def _fault(model: Deletion, violation: Violation[Any, Any]) -> Finding:
         return Finding(why=f"after all that was done, {why(model, violation)}")
     steps = tuple(tell(model, violation.trace))
     reason = f"{why(model, violation)} ({violation.name})"
+    if model.scope == FEW:  # the picture would wait for a second yes
+        return Finding(why=reason, steps=(TWO_ACCEPTORS, *steps))
     return Finding(why=reason, steps=steps, events=tuple(events(model, violation.trace)))
 
 

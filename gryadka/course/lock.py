@@ -23,7 +23,7 @@ from typing import Any
 from gryadka.acceptors.memory import MemoryAcceptor
 from gryadka.checking.limits import TimeUp, time_limit
 from gryadka.course.capstone import FREE, LEASE_S
-from gryadka.course.carrier import Between, Carrier
+from gryadka.course.carrier import Between, Carrier, Overtaken
 from gryadka.course.checking import BY_THE_RULES, Unfinished, why
 from gryadka.course.finding import Finding
 from gryadka.errors import NotApplied, OutcomeUnknown
@@ -94,10 +94,12 @@ class Night:
 
 KINDS: dict[str, str] = {
     "by turns": "two clients, one after the other, and nothing breaks",
+    "overtaken": "two clients: while one is about to release the lock, its lease ends and the other gets it",
     "alone": "one client, whose requests and answers get lost",
     "crowd": "three clients; requests get lost, services restart, programs sleep and die",
 }
 """In what a lock is tried, the simplest first."""
+SCRIPTED = ("by turns", "overtaken")  # the same in each seed
 
 
 def judge(acquire: Acquire, release: Release) -> Finding:
@@ -111,7 +113,7 @@ def judge(acquire: Acquire, release: Release) -> Finding:
     nights: list[Night] = []
     for kind in KINDS:
         failed: list[Night] = []
-        for seed in SEEDS if kind != "by turns" else (0,):
+        for seed in SEEDS if kind not in SCRIPTED else (0,):
             try:
                 with time_limit(LIMIT_S):
                     night = spend(acquire, release, kind, seed)
@@ -151,7 +153,7 @@ class _World:
     def __init__(self, acquire: Acquire, release: Release, night: Night) -> None:
         self.acquire, self.release, self.night = acquire, release, night
         self.members = {name: MemoryAcceptor(name) for name in ACCEPTORS}
-        self.calm = night.kind == "by turns"
+        self.calm = night.kind in SCRIPTED
         self.chance = plan.stream(night.seed, night.kind)
         self.weather = plan.DrawnFates(_WEATHER, plan.stream(night.seed, "acceptors"))
         self.between = Between(self.chance, broken=self._troubled, say=self._say)
@@ -163,8 +165,8 @@ class _World:
         self.between.services += [self._service() for _ in range(SERVICES)]
         rng = plan.stream(self.night.seed, "reader")
         self.reader = Store(Proposer(Configuration.majority(ACCEPTORS), self.members, rng=rng, id=READER))
-        if self.night.kind == "by turns":
-            await self._by_turns()
+        if self.night.kind in SCRIPTED:
+            await (self._by_turns() if self.night.kind == "by turns" else self._overtaken())
             return
         names = NAMES[:1] if self.night.kind == "alone" else NAMES
         if self.night.kind == "crowd":
@@ -193,6 +195,23 @@ class _World:
         await self._ask(bob)
         await self._free(ann, third)
         await self._must_get(bob, f"{ann} had released the lock")
+
+    async def _overtaken(self) -> None:
+        ann, bob = NAMES[:2]
+        first = await self._must_get(ann, "nobody had the lock")
+        slow = Overtaken(self.between, ann)
+        releasing = self.loop.create_task(self._free(ann, first, slow))
+        await asyncio.sleep(LEASE_S + 0.5)
+        second = await self._must_get(bob, f"{ann}'s lease was over")
+        slow.go.set()
+        await releasing
+        stored = await self._stored()
+        self._say(f"the record says {_in_words(stored)}")
+        if (stored["owner"], stored["token"]) != (bob, second.token):
+            raise Fault(
+                f"{ann}'s release freed the lock that {bob} has had since token {second.token}",
+                "what changed since it was read is left as it is",
+            )
 
     async def _client(self, me: str, chance: random.Random) -> None:
         alone = self.night.kind == "alone"
@@ -263,10 +282,10 @@ class _World:
     def _has(self, me: str, token: int) -> bool:
         return any(lease.owner == me and lease.token == token for lease in self.night.leases)
 
-    async def _free(self, me: str, lease: Lease) -> None:
+    async def _free(self, me: str, lease: Lease, services: Carrier | None = None) -> None:
         self._say(f"{me} releases token {lease.token}")
         lease.ends_s = min(lease.ends_s, self.loop.time())
-        await self._tried("release", self.release(Carrier(self.between, me), LOCK, lease.token))
+        await self._tried("release", self.release(services or Carrier(self.between, me), LOCK, lease.token))
         await self._stored()
 
     async def _tried(self, name: str, work: Awaitable[Any]) -> Any:

@@ -35,7 +35,7 @@ from gryadka.checking.members_words import events, tell
 from gryadka.course.checking import Unfinished
 from gryadka.course.finding import Finding
 from gryadka.course.story import with_rule
-from gryadka.errors import AcceptorError, ConfigurationError, GryadkaError, NotApplied, OutcomeUnknown
+from gryadka.errors import AcceptorError, ConfigurationError, GryadkaError, NotApplied, OutcomeUnknown, QuorumsMiss
 from gryadka.operations.plan import Adopt, Copy, Past, Plan, Rescan, Start, Step, Stop, members
 from gryadka.proposer import Proposer
 from gryadka.protocol.acceptor import State
@@ -85,17 +85,18 @@ def read(plan: str | Sequence[str], names: Mapping[str, str] = NAMES) -> list[St
     steps: list[Step] = []
     for line in re.split(r"[\n;]", re.sub(r"#.*", "", text)):
         verb, _, rest = line.strip().partition(" ")
-        letters = re.sub(r"\b(to|and|on)\b|[\s,:{}]", "", rest, flags=re.I).upper()
+        letters = re.sub(r"\b(to|and|on|all|every|records?)\b|[\s,:{}]", "", rest, flags=re.I).upper()
         if verb:
             steps.append(_step(len(steps) + 1, line.strip(), verb.lower(), letters, names))
     return steps
 
 
 def _step(number: int, line: str, verb: str, letters: str, names: Mapping[str, str]) -> Step:
-    if unknown := [letter for letter in letters if letter not in names]:
+    unknown = [letter for letter in letters if letter not in names]
+    if unknown and verb in ("start", "stop", "copy", "adopt"):
         raise NotAStep(f"step {number} is {line!r}, but nobody is called {unknown[0]!r}; there are A, B, C and D")
-    found = [names[letter] for letter in letters]
-    match verb, len(found):
+    found = [names[letter] for letter in letters if letter in names]
+    match verb, len(letters):
         case "start", 1:
             return Start(found[0])
         case "stop", 1:
@@ -110,7 +111,8 @@ def _step(number: int, line: str, verb: str, letters: str, names: Mapping[str, s
             except ConfigurationError as error:
                 raise NotAStep(f"step {number}, {line}: {error}") from None
     raise NotAStep(
-        f"step {number} is {line!r}; a step looks like one of these: start D, adopt A B D, rescan, copy to D, stop C"
+        f"step {number} is {line!r}; a step looks like one of these, without a number: "
+        "start D, adopt A B D, rescan, copy to D, stop C"
     )
 
 
@@ -138,7 +140,6 @@ def told(steps: Iterable[str], names: Sequence[str]) -> str:
     for step in steps:
         for letter, name in zip(ascii_uppercase, names, strict=False):
             step = step.replace(name, letter)
-        step = re.sub(r"prepare: (.*); accept: \1$", r"\1", step)
         lines.append(re.sub(r"(?<= of ).*", lambda found: ", ".join(sorted(found[0].split(", "))), step))
     return "\n".join(lines)
 
@@ -157,8 +158,10 @@ def judge(plan: str | Sequence[str]) -> Finding:
         return Finding(why=fault)
     try:
         whole = Plan(begin, tuple(steps))
-    except ConfigurationError as error:
+    except QuorumsMiss as error:
         return _with_a_run(str(error), begin, steps)
+    except ConfigurationError as error:  # nobody could take that step, so there is no run to be shown
+        return Finding(why=str(error))
     if members(whole.end) != frozenset(GOAL):
         now = ", ".join(sorted(members(whole.end)))
         return Finding(why=f"in the end the members are {now}; they should be {', '.join(GOAL)}")

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from gryadka.errors import ConfigurationError
+from gryadka.errors import ConfigurationError, QuorumsMiss
 from gryadka.protocol.configuration import Configuration, Quorum
 
 
@@ -44,8 +44,8 @@ class Adopt:
 
     def __str__(self) -> str:
         parts = self.configuration.prepare, self.configuration.accept
-        prepare, accept = (f"any {part.size} of {', '.join(part.members)}" for part in parts)
-        return f"adopt prepare: {prepare}; accept: {accept}"
+        prepare, accept = (f"any {part.size} of {', '.join(sorted(part.members))}" for part in parts)
+        return f"adopt {prepare}" if prepare == accept else f"adopt prepare: {prepare}; accept: {accept}"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ class Plan:
                 elif step.name in members(current):
                     raise ConfigurationError(f"{step.name} is still a member")
             except ConfigurationError as error:
-                raise ConfigurationError(f"step {number}, {step}: {error}") from None
+                error.args = (f"step {number}, {step}: {error}",)
+                raise
             yield step, current, past
 
 
@@ -179,19 +180,21 @@ def _check_adoption(
     for name in sorted(members(following) - set(started)):
         raise ConfigurationError(f"{name} was not started")
     for one, other in ((following, current), (current, following)):
-        _meet(one.prepare, Past(other.accept), "while proposers work with either configuration, ")
+        neighbours = "some proposers still work with the members before, and "
+        _meet(one.prepare, Past(other.accept), neighbours, "neither would see what the other chooses")
     for earlier in past:
-        _meet(following.prepare, earlier, "records may have been accepted last by such a quorum; rescan first: ")
+        old = "a record may still be where an earlier quorum accepted it, and "
+        _meet(following.prepare, earlier, old, "rescan before this step, or copy the records to a newcomer")
 
 
-def _meet(prepare: Quorum, past: Past, why: str) -> None:
+def _meet(prepare: Quorum, past: Past, context: str, advice: str) -> None:
     # Whoever prepares on one of those that got a copy has seen the record.
     others = tuple(name for name in prepare.members if name not in past.copied)
     if len(others) >= prepare.size:
         try:
             Configuration(Quorum(others, prepare.size), past.accept)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{why}{error}") from None
+        except QuorumsMiss as error:
+            raise QuorumsMiss(error.prepare, error.accept, context, advice) from None
 
 
 def _copied(past: Sequence[Past], current: Configuration, to: Iterable[str]) -> tuple[Past, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from gryadka.errors import ConfigurationError
+from gryadka.errors import ConfigurationError, QuorumsMiss
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Quorum:
 class Configuration:
     """A prepare quorum and an accept quorum that always meet.
 
-    Raises `ConfigurationError`, with an example of two quorums that miss each other, if they do not;
+    Raises `QuorumsMiss`, with an example of two quorums that miss each other, if they do not;
     `unsafe=True` lets such a pair through, for runs that are meant to fail.
     """
 
@@ -56,10 +56,7 @@ class Configuration:
         prepare = sorted(self.prepare.members, key=self.accept.members.__contains__)[: self.prepare.size]
         accept = [name for name in self.accept.members if name not in prepare][: self.accept.size]
         if len(accept) == self.accept.size and not self.unsafe:
-            raise ConfigurationError(
-                f"the prepare quorum {{{', '.join(prepare)}}} and the accept quorum {{{', '.join(accept)}}} "
-                "miss each other: what one chooses the other would never see; enlarge either"
-            )
+            raise QuorumsMiss(prepare, accept)
 
     @classmethod
     def majority(cls, names: Iterable[str]) -> Configuration:

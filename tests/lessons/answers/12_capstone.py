@@ -180,7 +180,7 @@ WRONG = {
         ),
         "looks, but asks for no condition": (
             release((", condition=unchanged(record)", "")),
-            "was given twice: to ",
+            "Ann's release freed the lock that Bob has had since token 2",
         ),
         "does not compare tokens": (
             release(('if record.value["token"] == token', "if True")),
