@@ -238,7 +238,7 @@ def test_the_story_runs_as_it_is_written_and_nothing_is_lost(running: Running) -
     members = {row["name"].split(":")[1] for row in listed["acceptors"] if row["state"] == "member"}
     assert members == {str(port + running.shift) for port in (7003, 7004, 7005)}
     os.kill(running.pids()["proposer1"], signal.SIGKILL)  # the client goes on with the other one
-    running.until("acknowledged", after=running.until("proposer1 | has ended"))
+    running.until("acknowledged", after=running.until("proposer1 | has ended by signal 9"))
     assert running.end(signal.SIGINT) == 0 and running.left() == []
     check_history(running)
     said = running.log.read_text() + told

@@ -173,8 +173,9 @@ class Example:
             last = line
             if not quiet:
                 _tell(name, line.decode(errors="replace").rstrip())
-        await guard.wait()
-        self._dead[name] = f"has ended: {last.decode(errors='replace').strip() or 'without a word'}"
+        status = await guard.wait()
+        how = f"by signal {256 - status}" if status > 128 else f"with status {status}"  # as a guard passes it on
+        self._dead[name] = f"has ended {how}; its last words: {last.decode(errors='replace').strip() or 'none'}"
         _tell(name, self._dead[name])
 
     async def _healthy(self, process: Process) -> None:
