@@ -217,7 +217,7 @@ def test_a_message_of_which_the_run_never_speaks_again_goes_with_its_round() -> 
     failed = Event("failed", 0.0, P1, peer="C", key="k", message=PREPARE, note="C: did not answer")
     run = view(BEGUN, sent(PREPARE), state("A", PREPARE, NONE, PROMISED), failed, delivered("A", PREPARE, NONE))
     assert len(messages(run[3])) == 3
-    assert run[4].announced == "Proposer 1 gets no answer from C: did not answer."
+    assert run[4].announced == "Proposer 1 gets no answer from C to prepare 1:1: did not answer."
     assert len(messages(run[4])) == 2
     ended = view(BEGUN, sent(PREPARE), Event("change-ended", 0.0, P1, key="k", change=1, note="NotApplied"))
     assert messages(last(ended)) == []

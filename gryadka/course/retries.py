@@ -63,6 +63,16 @@ NIGHTS: tuple[Scenario, ...] = (
         "impatient", "one client that gives each change 30 ms", 1, 1, 1, storms=(_BRIEF,), steps=1, timeout_s=0.03
     ),
     Scenario("alone", "one client, one deposit", 1, 1, 1, weather=_ROUGH, storms=(_HALVES,), steps=1),
+    Scenario(
+        "a hasty pair",
+        "two clients that give each change 80 ms",
+        2,
+        2,
+        1,
+        storms=(_BRIEF,) * 2,
+        steps=1,
+        timeout_s=0.08,
+    ),
     Scenario("a pair", "two clients, one deposit each", 2, 2, 1, weather=_ROUGH, storms=(_HALVES,), steps=1),
     Scenario("outages", "three clients, cut off in places", 3, 3, 1, storms=(_OUTAGES, _HALVES), steps=2),
 )
@@ -123,7 +133,9 @@ class Night:
         return tuple(f"{at_s:.3f} s: {words}" for at_s, words in self.log)
 
     def observe(self, event: Event) -> None:
-        """Take note of what a proposer or the network tells."""
+        """Take note of what a proposer or the network tells. That the box is opened is no part of the night."""
+        if event.peer == f"proposer-{READER}":
+            return
         self.events.append(event)
         if words := _told(event):
             self.log.append((event.at_s, words))
@@ -285,8 +297,6 @@ def _told(event: Event) -> str:
         return f"{event.node} begins a change"
     if event.kind == "change-ended":
         return f"{event.node}: the change ended as {event.note}"
-    if event.kind != "state" or event.peer == f"proposer-{READER}":
-        return ""
-    if isinstance(event.message, Accept) and isinstance(event.reply, Accepted):
+    if event.kind == "state" and isinstance(event.message, Accept) and isinstance(event.reply, Accepted):
         return f"acceptor {event.node} accepts {unpack(event.message.value)[0]} from {event.peer}"
     return ""

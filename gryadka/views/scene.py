@@ -226,7 +226,8 @@ class Scene:
         if proposer and event.message and event.message == proposer.message and event.peer not in proposer.granted:
             proposer.refused += [event.peer] if event.peer and event.peer not in proposer.refused else []
         note = (event.note or "").removeprefix(f"{event.peer}: ")
-        return f"{wording.node(event.node)} gets no answer from {event.peer}: {note}" if event.peer else note
+        to = f" to {wording.short(event.message)}" if event.message else ""
+        return f"{wording.node(event.node)} gets no answer from {event.peer}{to}: {note}" if event.peer else note
 
     def _on_the_way(self, event: Event) -> str:
         back = event.reply is not None
