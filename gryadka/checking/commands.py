@@ -24,8 +24,9 @@ from gryadka.checking import deletion_zoo, members_zoo
 from gryadka.checking import explore as explorer
 from gryadka.checking.explain import events, explain, why
 from gryadka.checking.explore import Budget, BudgetSpent, Verdict, Violation, progress_bar
-from gryadka.checking.model import Caspaxos, Label, Numbers
+from gryadka.checking.model import Caspaxos, Label
 from gryadka.checking.mutants import MUTANTS, SOUND_VARIANTS
+from gryadka.checking.numbered import Numbers
 from gryadka.checking.rules import Scope, Wish
 from gryadka.checking.zoo import Animal, Mutant, Result
 from gryadka.errors import ConfigurationError

@@ -37,15 +37,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from gryadka.checking.explore import Model, Property
+from gryadka.checking.numbered import Numbered, Numbers, put, sort_acceptors
 from gryadka.checking.one_order import LOST, ONE_ORDER, TWICE, UNDONE, Kind, Operation, Value, judge
 
 GONE = "a deleted record is gone everywhere"
-
-Numbers = tuple[int, ...]
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -200,11 +198,11 @@ class Deletion:
 
     def begin(self, world: World, ballot: int) -> Iterator[World]:
         """Yield the world after a change was begun, in each way in which it can be."""
-        yield world._replace(begun=_put(world.begun, ballot - 1, world.acknowledged))
+        yield world._replace(begun=put(world.begun, ballot - 1, world.acknowledged))
 
     def send(self, world: World, ballot: int, request: Request) -> Iterator[World]:
         """Yield the world after an accept was sent, in each way in which it can be."""
-        yield world._replace(accepts=_put(world.accepts, ballot - 1, request))
+        yield world._replace(accepts=put(world.accepts, ballot - 1, request))
 
     def _may_see(self, ballot: int, acceptors: Sequence[Acceptor]) -> Iterator[int]:
         # What a prepare quorum may report as the highest accepted ballot.
@@ -282,7 +280,7 @@ class Deletion:
     def _promise(self, acceptor: Acceptor, ballot: int, *, useful: bool) -> Acceptor:
         accepted = max(acceptor.accepted, 0)
         said = acceptor.reports[ballot - 1] | 1 << accepted if useful else 0
-        return acceptor._replace(promised=ballot, accepted=accepted, reports=_put(acceptor.reports, ballot - 1, said))
+        return acceptor._replace(promised=ballot, accepted=accepted, reports=put(acceptor.reports, ballot - 1, said))
 
     def _settle(self, number: int, cells: Sequence[int]) -> Numbers:
         """What follows at once: a quorum's answers are an acknowledgement, and what cannot matter any more is left."""
@@ -369,30 +367,3 @@ class Deletion:
         """Return the numbers of the changes, and of whatever is numbered on from them, in a set of bits."""
         bits = acknowledged or 0
         return frozenset(self.again.get(number, number) for number in range(1, bits.bit_length()) if bits >> number & 1)
-
-
-def sort_acceptors(state: Numbers) -> Numbers:
-    """The state that stands for all those which differ from it by a swap of acceptors."""
-    return (state[0], *sorted(state[1:]))
-
-
-class Numbered(Generic[Item]):
-    """Numbers things as they turn up."""
-
-    def __init__(self) -> None:
-        self.items: list[Item] = []
-        self.numbers: dict[Item, int] = {}
-
-    def number(self, item: Item) -> int:
-        """Return the number of `item`, a new one if it is new."""
-        number = self.numbers.setdefault(item, len(self.items))
-        if number == len(self.items):
-            self.items.append(item)
-        return number
-
-    def __getitem__(self, number: int) -> Item:
-        return self.items[number]
-
-
-def _put(row: tuple[Item, ...], place: int, item: Item) -> tuple[Item, ...]:
-    return (*row[:place], item, *row[place + 1 :])

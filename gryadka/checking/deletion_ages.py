@@ -17,7 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gryadka.checking.deletion import Acceptor, Deletion, Label, Numbers, Request, Rules, Scope, World
+from gryadka.checking.deletion import Acceptor, Deletion, Label, Request, Rules, Scope, World
+from gryadka.checking.numbered import Numbers
 from gryadka.checking.one_order import Value
 
 Lows = tuple[int, ...]

@@ -15,10 +15,11 @@ from typing import Annotated, Any
 import typer
 
 from gryadka.checking.commands import EXIT_CODES
-from gryadka.checking.deletion import Deletion, Label, Numbers, Scope
+from gryadka.checking.deletion import Deletion, Label, Scope
 from gryadka.checking.deletion_words import tell, why
 from gryadka.checking.deletion_zoo import MUTANTS, SOUND_VARIANTS, model_of
 from gryadka.checking.explore import Budget, BudgetSpent, Verdict, Violation, explore, progress_bar
+from gryadka.checking.numbered import Numbers
 from gryadka.checking.one_order import Kind
 from gryadka.errors import ConfigurationError
 from gryadka.options import AsJson

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
-from gryadka.checking.deletion import Acceptor, Deletion, Label, Numbers, Request, Rules, Scope, World
+from gryadka.checking.deletion import Acceptor, Deletion, Label, Request, Rules, Scope, World
+from gryadka.checking.numbered import Numbers
 
 OLD, BOTH, NEW = range(3)
 """The part that an acceptor has: a member that leaves, one that stays, one that comes."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from gryadka.checking.deletion import Acceptor, Deletion, Label, Numbers, World
+from gryadka.checking.deletion import Acceptor, Deletion, Label, World
 from gryadka.checking.explore import Step, Violation
+from gryadka.checking.numbered import Numbers
 from gryadka.protocol import value
 from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Ballot, Prepare, Promise, State
 from gryadka.trace import Event

@@ -15,7 +15,8 @@ from typing import Any
 
 from gryadka.checking.answers import sound_answers
 from gryadka.checking.explore import Step, Violation
-from gryadka.checking.model import NO_WAY_BACK, Caspaxos, Label, Numbers
+from gryadka.checking.model import NO_WAY_BACK, Caspaxos, Label
+from gryadka.checking.numbered import Numbers
 from gryadka.checking.rules import Broken, Ending, Memory, Outcome, Rules
 from gryadka.checking.steps import Answer, Move, Slot, Steps
 from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Conflict, Message, Prepare, Promise, Reply, State

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 from gryadka.checking.explore import NO_LIMIT, Budget, Exhausted, Progress, Verdict, explore
 from gryadka.checking.limits import TimeUp, time_limit
-from gryadka.checking.model import Caspaxos, Label, Numbers
+from gryadka.checking.model import Caspaxos, Label
+from gryadka.checking.numbered import Numbers
 from gryadka.checking.rules import Broken, Rules, Scope
 from gryadka.protocol.acceptor import (
     Accept,

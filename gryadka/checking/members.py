@@ -20,19 +20,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import combinations
-from typing import Generic, TypeVar
 
 from gryadka.checking.explore import Model, Property
-from gryadka.checking.members_steps import Acceptor, History, Label, Report, Round, Rules, Steps, View, World, put
+from gryadka.checking.members_steps import Acceptor, History, Label, Report, Round, Rules, Steps, View, World
+from gryadka.checking.numbered import Numbered, Numbers, put
 from gryadka.operations.plan import Plan, Step, make_plan
 from gryadka.protocol.configuration import Configuration
 
 ONE_CHAIN = "acknowledged changes form one chain"
 FOUND = "whoever asks next finds what was acknowledged"
 CHOSEN_AT_LAST = "the last members can acknowledge a change"
-
-Item = TypeVar("Item")
-Numbers = tuple[int, ...]
 
 
 def planned(goals: str, *, copy: bool = True) -> Plan:
@@ -77,9 +74,9 @@ class Members:
             places.setdefault(self.steps.role(name), []).append(place)
         # Acceptors in one group are interchangeable.
         self._groups = list(places.values()) if symmetric else [[place] for place in range(len(self.steps.names))]
-        self._worlds: _Numbered[World] = _Numbered()
-        self._cells: _Numbered[Acceptor] = _Numbered()
-        self._views: _Numbered[View] = _Numbered()
+        self._worlds: Numbered[World] = Numbered()
+        self._cells: Numbered[Acceptor] = Numbered()
+        self._views: Numbered[View] = Numbered()
         # Pure functions of a few numbers, asked again and again: each answer is worked out once.
         self._own = cache(self._find_own)
         self._proposals = cache(self._find_proposals)
@@ -274,20 +271,3 @@ class Members:
             for place, cell in zip(group, sorted(cells[place] for place in group), strict=True):
                 cells[place] = cell
         return (state[0], *cells)
-
-
-class _Numbered(Generic[Item]):
-    """Numbers things as they turn up."""
-
-    def __init__(self) -> None:
-        self.items: list[Item] = []
-        self.numbers: dict[Item, int] = {}
-
-    def number(self, item: Item) -> int:
-        number = self.numbers.setdefault(item, len(self.items))
-        if number == len(self.items):
-            self.items.append(item)
-        return number
-
-    def __getitem__(self, number: int) -> Item:
-        return self.items[number]

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
+from gryadka.checking.numbered import put
 from gryadka.operations.plan import Adopt, Copy, Rescan, Start, Step, members
 from gryadka.protocol.configuration import Configuration, Quorum
 
-Item = TypeVar("Item")
 History = tuple[int, ...]
 Kind = Literal["change", "identity", "cached"]
 
@@ -293,10 +293,6 @@ class Steps:
         past = self.configurations[adopted : epoch + 1]
         met = all(configuration.accept.lost_without(nothing) for configuration in past)
         return met and self.configurations[epoch].prepare.met_by(nothing)
-
-
-def put(row: tuple[Item, ...], place: int, item: Item) -> tuple[Item, ...]:
-    return (*row[:place], item, *row[place + 1 :])
 
 
 def with_round(world: World, ballot: int, round: Round) -> World:

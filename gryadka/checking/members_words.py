@@ -11,8 +11,9 @@ from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from gryadka.checking.explore import Step, Violation
-from gryadka.checking.members import ONE_CHAIN, Members, Numbers
+from gryadka.checking.members import ONE_CHAIN, Members
 from gryadka.checking.members_steps import History, Label, Report, Rules
+from gryadka.checking.numbered import Numbers
 from gryadka.operations.plan import Adopt, Copy, Rescan
 from gryadka.operations.plan import Step as PlanStep
 from gryadka.protocol import value

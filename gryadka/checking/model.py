@@ -28,9 +28,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import combinations
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from gryadka.checking.explore import ActionProperty, Model, Property
+from gryadka.checking.numbered import Numbered, Numbers, sort_acceptors
 from gryadka.checking.rules import ACKNOWLEDGED, Broken, History, Memory, Rules, Scope, is_prefix
 from gryadka.checking.steps import Answer, Cell, Move, Slot, Steps
 from gryadka.protocol.acceptor import Accept, Ballot, Message, State
@@ -48,8 +49,6 @@ EVERYTHING = "every change can be acknowledged"
 SEEN_BY_CLIENTS = (NOT_LOST, ONCE, ONE_CHAIN, NOT_APPLIED)
 NO_EFFECT = ("refused", "not applied")
 
-Item = TypeVar("Item")
-Numbers = tuple[int, ...]
 
 Label = tuple[int, Answer | Move]
 """Who (an acceptor's place, or a proposer's index, from 0), and what."""
@@ -77,14 +76,14 @@ class Caspaxos:
         self.scope = scope
         self._symmetric = scope.symmetric
         self.steps = Steps(rules or Rules(scope))
-        self._worlds: _Numbered[World] = _Numbered()
-        self._cells: _Numbered[Cell] = _Numbered()
-        self._slots: _Numbered[Slot] = _Numbered()
-        self._memories: _Numbered[tuple[int, Memory]] = _Numbered()
-        self._messages: _Numbered[Message] = _Numbered()
+        self._worlds: Numbered[World] = Numbered()
+        self._cells: Numbered[Cell] = Numbered()
+        self._slots: Numbered[Slot] = Numbered()
+        self._memories: Numbered[tuple[int, Memory]] = Numbered()
+        self._messages: Numbered[Message] = Numbered()
         # A question: all messages that were sent, and for each proposer the one that it asks now, or -1.
-        self._questions: _Numbered[tuple[Numbers, Numbers]] = _Numbered()
-        self._histories: _Numbered[History] = _Numbered()
+        self._questions: Numbered[tuple[Numbers, Numbers]] = Numbered()
+        self._histories: Numbered[History] = Numbered()
         # What follows from a world, and from a cell, by its number.
         self._known: list[Known] = []
         self._faults: list[dict[str, str]] = []
@@ -258,27 +257,5 @@ class Caspaxos:
         return None if number < 0 else self._messages[number]
 
 
-def sort_acceptors(state: Numbers) -> Numbers:
-    """The state that stands for all those which differ from it by a swap of acceptors."""
-    return (state[0], *sorted(state[1:]))
-
-
 def _shown(world: World) -> list[History]:
     return [outcome.history for me in world.memories for outcome in me.outcomes if outcome.ending in ACKNOWLEDGED]
-
-
-class _Numbered(Generic[Item]):
-    """Numbers things as they turn up."""
-
-    def __init__(self) -> None:
-        self.items: list[Item] = []
-        self.numbers: dict[Item, int] = {}
-
-    def number(self, item: Item) -> int:
-        number = self.numbers.setdefault(item, len(self.items))
-        if number == len(self.items):
-            self.items.append(item)
-        return number
-
-    def __getitem__(self, number: int) -> Item:
-        return self.items[number]

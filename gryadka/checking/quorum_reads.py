@@ -22,7 +22,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gryadka.checking.deletion import Acceptor, Deletion, Label, Numbers, Rules, Scope, World
+from gryadka.checking.deletion import Acceptor, Deletion, Label, Rules, Scope, World
+from gryadka.checking.numbered import Numbers
 from gryadka.checking.one_order import Operation, Value
 
 SILENT = (-1, -1)

@@ -38,11 +38,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import combinations, pairwise
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from gryadka.checking.explore import ActionProperty, Model, Property
+from gryadka.checking.numbered import put
 
-Item = TypeVar("Item")
 Change = Callable[[int, int], int]
 Report = tuple[int, int]  # (accepted ballot, value), as an acceptor reports them with a promise
 Promises = tuple[Report | None, ...]
@@ -74,14 +74,14 @@ def on_prepare(acceptor: Acceptor, ballot: int) -> Acceptor | None:
     if ballot <= acceptor.promised:
         return None
     report = (acceptor.accepted, acceptor.value)
-    return acceptor._replace(promised=ballot, promises=_put(acceptor.promises, ballot, report))
+    return acceptor._replace(promised=ballot, promises=put(acceptor.promises, ballot, report))
 
 
 def on_accept(acceptor: Acceptor, ballot: int, value: int) -> Acceptor | None:
     """The acceptor after it accepted `value` at `ballot`, or `None` if it stays silent."""
     if ballot < acceptor.promised:
         return None
-    votes = _put(acceptor.votes, ballot, True)
+    votes = put(acceptor.votes, ballot, True)
     return acceptor._replace(promised=ballot, accepted=ballot, value=value, votes=votes)
 
 
@@ -256,7 +256,3 @@ class Synod:
 def sort_acceptors(state: State) -> State:
     """The state that stands for all those which differ from it by a swap of acceptors."""
     return (*state[:2], *sorted(state[2:]))
-
-
-def _put(row: tuple[Item, ...], place: int, item: Item) -> tuple[Item, ...]:
-    return (*row[:place], item, *row[place + 1 :])

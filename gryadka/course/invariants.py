@@ -32,8 +32,9 @@ from gryadka.checking.explore import (
 )
 from gryadka.checking.learner import ask, told_error
 from gryadka.checking.limits import TimeUp, time_limit
-from gryadka.checking.model import Caspaxos, Label, Numbers
+from gryadka.checking.model import Caspaxos, Label
 from gryadka.checking.mutants import MUTANTS as ZOO
+from gryadka.checking.numbered import Numbers
 from gryadka.checking.rules import ACKNOWLEDGED, Broken, History, Scope, unpack
 from gryadka.checking.zoo import Mutant
 from gryadka.course.finding import Finding
