@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from gryadka import OutcomeUnknown, Proposer
+from gryadka import ConfigurationError, OutcomeUnknown, Proposer
 from gryadka.acceptors.memory import MemoryAcceptor
 from gryadka.proposer import _Caller
-from gryadka.protocol.acceptor import Accept, Ballot, Message, Prepare, Promise
+from gryadka.protocol.acceptor import MAX_COUNTER, Accept, Ballot, Message, Prepare, Promise, Read
 from gryadka.protocol.configuration import Configuration
 from gryadka.protocol.round import Round
 from gryadka.protocol.value import LINEAGE, pack, reaches_below, unpack
+from gryadka.simulation.loop import run
 from tests.puppet import Puppet, puppets
 
 QUICK: dict[str, Any] = {"pause_s": (0.0001, 0.002)}
@@ -63,36 +64,40 @@ def test_a_lineage_leaves_out_the_oldest_and_never_the_newest() -> None:
     assert not reaches_below(tied, Ballot(99, 7))
 
 
-async def test_a_change_stays_unknown_although_its_later_attempt_changes_nothing() -> None:
+def test_a_change_stays_unknown_although_its_later_attempt_changes_nothing() -> None:
     """Ours reaches A alone. Then it finds another one's value, which it leaves as it is, and that is lost: as for any
     read, it was told that nothing was applied. The first attempt is chosen afterwards."""
-    configuration, acceptors = puppets()
-    ours = Proposer(configuration, acceptors, **QUICK)
-    other = Ballot(50, 2)
 
-    def fate(acceptor: Puppet, key: str, message: Message) -> str:
-        if isinstance(message, Accept):
-            if acceptor.name == "C" and message.ballot.counter < 50:
-                for name in "BC":
-                    acceptors[name].answer(key, Prepare(other))
-                acceptors["B"].answer(key, Accept(other, pack('"theirs"', {}, other), other))
-            return "lose reply" if acceptor.name == "A" and message.ballot.counter < 50 else "lose"
-        return "lose" if acceptor.name == "A" and message.ballot.counter > 2 else "deliver"
+    async def scenario() -> None:
+        configuration, acceptors = puppets()
+        ours = Proposer(configuration, acceptors, **QUICK)
+        other = Ballot(50, 2)
 
-    for acceptor in acceptors.values():
-        acceptor.fate = fate
-    runs: list[Any] = []
+        def fate(acceptor: Puppet, key: str, message: Message) -> str:
+            if isinstance(message, Accept):
+                if acceptor.name == "C" and message.ballot.counter < 50:
+                    for name in "BC":
+                        acceptors[name].answer(key, Prepare(other))
+                    acceptors["B"].answer(key, Accept(other, pack('"theirs"', {}, other), other))
+                return "lose reply" if acceptor.name == "A" and message.ballot.counter < 50 else "lose"
+            return "lose" if acceptor.name == "A" and message.ballot.counter > 2 else "deliver"
 
-    def create(value: Any) -> Any:
-        runs.append(value)
-        return value or "ours"
+        for acceptor in acceptors.values():
+            acceptor.fate = fate
+        runs: list[Any] = []
 
-    with pytest.raises(OutcomeUnknown):
-        await ours.change("k", create, timeout_s=0.2)
-    assert runs[:2] == [None, "theirs"]
-    for acceptor in acceptors.values():
-        acceptor.fate = lambda acceptor, *_: "lose" if acceptor.name == "B" else "deliver"
-    assert await Proposer(configuration, acceptors, **QUICK).change("k", lambda value: value) == "ours"
+        def create(value: Any) -> Any:
+            runs.append(value)
+            return value or "ours"
+
+        with pytest.raises(OutcomeUnknown):
+            await ours.change("k", create, timeout_s=0.2)
+        assert runs[:2] == [None, "theirs"]
+        for acceptor in acceptors.values():
+            acceptor.fate = lambda acceptor, *_: "lose" if acceptor.name == "B" else "deliver"
+        assert await Proposer(configuration, acceptors, **QUICK).change("k", lambda value: value) == "ours"
+
+    run(scenario())  # in virtual time: nothing is late because the computer is busy
 
 
 class Gated(MemoryAcceptor):
@@ -115,6 +120,7 @@ async def test_a_round_that_was_prepared_before_a_reconfiguration_proposes_nothi
     configuration, now = puppets()
     await Proposer(configuration, now, **QUICK).change("k", lambda _: ["held"])
     proposer = Proposer(Configuration.majority("ABC"), before, **QUICK)
+    proposer._counter = 10  # so that those of now would accept what it proposes
     call = asyncio.create_task(proposer.change("k", lambda value: [*(value or []), "added"]))
     await asyncio.sleep(0.01)
     proposer.reconfigure(configuration, now)
@@ -134,3 +140,28 @@ async def test_a_read_that_was_asked_before_a_reconfiguration_shows_what_holds_a
     proposer.reconfigure(configuration, now)
     gate.set()
     assert await reading == "now"
+
+
+@pytest.mark.parametrize(("left", "applied"), [(3, 2), (2, 1), (1, 0), (0, 0), (-1000, 0)])
+async def test_counters_are_used_up_to_the_limit_and_not_past_it(left: int, applied: int) -> None:
+    """Each change takes one ballot and promises the next. A pause may jump past the limit."""
+    configuration, acceptors = puppets()
+    proposer = Proposer(configuration, acceptors, **QUICK)
+    proposer._counter = MAX_COUNTER - left
+    for number in range(applied):
+        assert await proposer.change("k", lambda value: (value or 0) + 1) == number + 1
+    with pytest.raises(ConfigurationError, match=r"2\*\*53"):
+        await proposer.change("k", lambda value: (value or 0) + 1)
+    assert await proposer.read("k") == (applied or None)
+    ballots = [message.ballot for message in acceptors["A"].heard if not isinstance(message, Read)]
+    assert all(ballot.counter <= MAX_COUNTER for ballot in ballots)
+
+
+async def test_the_cache_keeps_the_latest_registers_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gryadka.proposer.CACHE_SIZE", 2)
+    configuration, acceptors = puppets()
+    proposer = Proposer(configuration, acceptors, **QUICK)
+    for key in ("a", "b", "c", "c", "b", "a"):
+        await proposer.change(key, lambda value: (value or 0) + 1)
+    kinds = [type(message).__name__ for message in acceptors["A"].heard]
+    assert kinds == ["Prepare", "Accept"] * 3 + ["Accept", "Accept"] + ["Prepare", "Accept"]
