@@ -4,6 +4,7 @@
     lab.recall("one")                                                  # what was predicted, and what happened
     await lab.look(cluster, "greeting")                                # a picture of what each acceptor remembers
     lab.play(check.finding)                                            # a run, step by step
+    lab.trace_of(check.finding).link()                                 # a line of text: others can play it, too
     lab.spacetime(check.finding)                                       # the same as a diagram of its messages
     lab.runs("loss-2-2-2")                                             # simulated runs, with a few controls
     lab.cluster()                                                      # be the network: each message waits for you

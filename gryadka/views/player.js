@@ -96,7 +96,8 @@ const button = (id, label, title, onclick) => element("button", { type: "button"
 
 class Player {
   constructor(root, store, { title, at = 0, demo = false, speed = 2, onAt, onSpeed, send }) {
-    Object.assign(this, { root, store, speed, onAt, onSpeed, send, at, playing: null, waiting: new Map(), asked: 0, shown: 0 });
+    Object.assign(this, { root, store, speed, onAt, onSpeed, send, at, playing: null, shown: 0 });
+    Object.assign(this, { waiting: new Map(), asked: 0, busy: null, next: [] });
     root.classList.add("gryadka-player");
     // JupyterLab's own shortcuts would take the keys.
     const marks = { tabindex: 0, role: "group", "aria-label": title, "data-testid": "player",
@@ -261,15 +262,31 @@ class Player {
   }
 
   act(act) {
+    // One after the other: what is chosen before an answer has come follows from it, and is no other way on from here.
     if (!this.send) return;
+    if (this.busy) {
+      if (this.busy.act !== act && !this.next.includes(act)) this.next.push(act);  // twice is a double click
+      return;
+    }
     const id = ++this.asked;
-    this.waiting.set(id, setTimeout(() => this.complain(SILENT), PATIENCE_MS));
+    this.busy = { id, act };
+    this.waiting.set(id, setTimeout(() => { this.free(id, false); this.complain(SILENT); }, PATIENCE_MS));
     this.send({ act, at: this.at, id });
   }
 
   answered({ done, trouble }) {
     clearTimeout(this.waiting.get(done));
-    if (this.waiting.delete(done)) this.complain(trouble ?? "");
+    if (!this.waiting.delete(done)) return;
+    this.complain(trouble ?? "");
+    this.free(done, !trouble);
+  }
+
+  free(id, go_on) {
+    if (this.busy?.id !== id) return;
+    this.busy = null;
+    const [act, ...rest] = go_on ? this.next : [];
+    this.next = rest;
+    if (act) this.act(act);
   }
 
   complain(text) { this.trouble.hidden = !(this.trouble.textContent = text); }
@@ -286,7 +303,10 @@ class Player {
     this.show(this.at, false);
   }
 
-  forget() { for (const timer of this.waiting.values()) clearTimeout(timer); }
+  forget() {
+    for (const timer of this.waiting.values()) clearTimeout(timer);
+    this.next = [];
+  }
 
   // -- keys
 

@@ -29,6 +29,7 @@ import anywidget
 import traitlets
 
 from gryadka.views.frames import Frame, Packed, Packer, View, pack
+from gryadka.views.svg import DARK
 
 Act = Callable[[str, int], tuple[int, int] | None]
 """Does what was chosen: the choice's `act`, and the number of the frame that it was chosen at. If the view has
@@ -49,7 +50,8 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; --jp-content-font-color1: #1b1f24; --jp-layout-color0: #ffffff }}
-@media (prefers-color-scheme: dark) {{ :root {{ --jp-content-font-color1: #e6e6e6; --jp-layout-color0: #16181c }} }}
+@media (prefers-color-scheme: dark) {{ :root {{ --jp-content-font-color1: #e6e6e6; --jp-layout-color0: #16181c }}
+  :root .gryadka {{ {dark} }} }}
 body {{ margin: 1em auto; max-width: 1000px; padding: 0 8px; font-family: system-ui, sans-serif;
   color: var(--jp-content-font-color1); background: var(--jp-layout-color0) }}
 {style}
@@ -131,7 +133,7 @@ class Player(anywidget.AnyWidget):
         module = _MODULE.read_text(encoding="utf-8").replace("</script", "<\\/script")
         style = _STYLE.read_text(encoding="utf-8")
         parts = {"title": escape(self.title), "still": still, "packed": packed, "module": module, "style": style}
-        page = _PAGE.format(**parts, at=self.at)
+        page = _PAGE.format(**parts, at=self.at, dark=DARK)
         Path(path).write_text(page, encoding="utf-8")
 
     def in_words(self) -> str:

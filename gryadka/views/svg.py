@@ -33,12 +33,14 @@ WIDTH = 680
 
 Look = Literal["", "yes", "no", "now", "quiet", "paper", "over"]
 
+DARK = "--gryadka-yes: #56b4e9; --gryadka-no: #f0975a; --gryadka-now: #3fc79b"
+"""The same three colours for dark pages."""
+
 STYLE = (
     ".gryadka { color: #1b1f24; color: var(--jp-content-font-color1, #1b1f24); "
     "background: #ffffff; background: var(--jp-layout-color0, #ffffff); "
     "--gryadka-yes: #0072b2; --gryadka-no: #d55e00; --gryadka-now: #007a59 } "
-    "[data-jp-theme-light='false'] .gryadka { "
-    "--gryadka-yes: #56b4e9; --gryadka-no: #f0975a; --gryadka-now: #3fc79b } "
+    f"[data-jp-theme-light='false'] .gryadka {{ {DARK} }} "
     ".gryadka .yes { stroke: #0072b2; stroke: var(--gryadka-yes); stroke-width: 3 } "
     ".gryadka .no { stroke: #d55e00; stroke: var(--gryadka-no); stroke-width: 3; stroke-dasharray: 6 4 } "
     ".gryadka .now { stroke: #007a59; stroke: var(--gryadka-now); stroke-width: 3 } "

@@ -77,6 +77,23 @@ async def test_python_sees_what_was_clicked_and_two_views_show_the_same(lab: Lab
     assert errors == []
 
 
+async def test_clicks_that_come_faster_than_answers_follow_each_other(lab: Lab, server_root: Path) -> None:
+    """The second one was another way on from where the first had been: its effect was gone, into a branch."""
+    _, shown, errors = await opened(lab, server_root, "fast.ipynb", NOTEBOOK)
+    quick = """(shown, acts) => {
+        for (const act of acts) shown.querySelector(`[data-testid="choices"] [data-testid="${act}"]`).click();
+    }"""
+    await shown.evaluate(quick, ["append P1", "append P2", "append P2", "wait"])
+    await settled(shown, 3)
+    view = labs.cluster("append P1", "append P2", "wait").view
+    assert await said(shown) == view[3].announced
+    await expect(shown.get_by_text("Branches")).to_have_count(0)
+    await shown.evaluate(quick, ["lose 1", "deliver 1", "deliver 2"])  # the second cannot be done any more
+    await expect(shown.get_by_test_id("trouble")).to_have_text("ValueError: 'deliver 1' cannot be done now")
+    await settled(shown, 4)
+    assert errors == []
+
+
 async def test_an_act_that_has_become_impossible_is_told_in_the_view(lab: Lab, server_root: Path) -> None:
     _, shown, errors = await opened(lab, server_root, "late.ipynb", NOTEBOOK)
     await shown.press("a")

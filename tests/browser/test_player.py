@@ -151,5 +151,10 @@ async def test_a_saved_page_plays_without_jupyter(lab: Lab, tmp_path: Path) -> N
     assert await said(shown) == player.view[2].announced
     assert await page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
     await artifact(shown, "saved-page-700")
+    now = "part => getComputedStyle(part.querySelector('rect.now')).stroke"
+    assert await shown.evaluate(now) == "rgb(0, 122, 89)"
+    await page.emulate_media(color_scheme="dark")
+    assert await shown.evaluate(now) == "rgb(63, 199, 155)", "the darker green is hard to see on a dark page"
+    await artifact(shown, "saved-page-dark-700")
     await page.close()
     assert errors == []
