@@ -63,7 +63,7 @@ class Client:
                 await self.make_a_call(proposer)
             else:
                 acceptors = cut_off(self.cluster.acceptors(), reached=step // 20 % 4)
-                await self.make_a_call(Proposer(Configuration.majority(acceptors), acceptors, timeout_s=0.05))
+                await self.make_a_call(Proposer(Configuration.majority(acceptors), acceptors, timeout_s=0.3))
 
     async def make_a_call(self, proposer: Proposer) -> None:
         model = self.rng.choice(list(KEYS))
