@@ -134,6 +134,13 @@ def test_a_yes_takes_the_no_away() -> None:
     assert len(texts(keyed(last(run))["node A"])) == 4
 
 
+def test_a_message_whose_words_do_not_fit_is_named_without_its_promise() -> None:
+    long = Accept(ONE, pack('"a1;b1;"', {}, ONE), Ballot(2, 1))
+    frame = view(BEGUN, sent(long))[2]
+    assert texts(keyed(frame)["packet 1"]) == ['▼ accept 1:1 "a1;b1;"']  # and not "…, promis…"
+    assert 'accept 1:1 "a1;b1;", promise 2:1' in frame.words
+
+
 def test_a_quorum_is_drawn_as_it_forms() -> None:
     answers = [
         delivered("A", PREPARE, NONE),

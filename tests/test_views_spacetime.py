@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -95,6 +96,16 @@ def test_rounds_quorums_and_the_outcome_are_named() -> None:
         "quorum A, C",
         "ends: applied",
     ]
+
+
+def test_a_quorum_of_long_names_is_counted_where_its_names_do_not_fit() -> None:
+    names = {letter: f"127.0.0.1:4700{number}" for number, letter in enumerate("ABC")}
+    run = [
+        replace(event, node=names.get(event.node, event.node), peer=names.get(event.peer or "", event.peer))
+        for event in WHOLE
+    ]
+    said = Diagram(*run).said()
+    assert [text for text in said if text.startswith("quorum")] == ["quorum: 2 of 3"] * 2  # not "quorum 127.0.0.1:4…"
 
 
 def test_a_round_is_a_bar_from_its_question_to_its_quorum() -> None:

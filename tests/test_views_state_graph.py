@@ -290,6 +290,12 @@ def test_a_refusal_that_the_rules_would_not_give_is_said_to_be_one() -> None:
 # -- what the rules allow ----------------------------------------------------------------------------------
 
 
+def test_each_ballot_of_the_rules_has_a_value_of_its_own() -> None:
+    told = state_graph.rules(2).words
+    assert 'accepted 1:1 ("v1")' in told and 'accepted 2:2 ("v2")' in told  # with one name, accept 2:2 changed nothing
+    assert '1:1 ("v2")' not in told and '2:2 ("v1")' not in told
+
+
 def test_the_rules_of_a_learner_are_drawn_against_the_right_ones() -> None:
     fine = state_graph.rules(2)
     assert fine.announced == "With 2 ballots an acceptor can be in 6 states."

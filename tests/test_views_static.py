@@ -148,6 +148,10 @@ def test_transitions_show_each_entry_of_the_table() -> None:
         assert reply.__name__ in line
 
 
+def test_transitions_say_all_that_an_accept_stores() -> None:
+    assert {"stores ballot, value and", "its promise"} <= set(texts(static.transitions()))
+
+
 @pytest.mark.parametrize("key", TRANSITIONS)
 def test_another_table_gives_another_picture(monkeypatch: pytest.MonkeyPatch, key: tuple[str, str]) -> None:
     before = static.transitions()

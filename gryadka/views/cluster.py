@@ -301,7 +301,10 @@ def _packet(packet: Packet, x: float, y: float, width: float) -> str:
     forth = packet.reply is None
     text = f"▼ {_said(packet)}" if forth else f"▲ {packet.acceptor}: {_said(packet)}"
     shapes = [box(-width / 2, 0, width, _ROW - 4, look="paper", dashed=not forth)]
-    shapes.append(label(6 - width / 2, 15, shortened(text, int((width - 10) / _CHARACTER))))
+    room = int((width - 10) / _CHARACTER)
+    if forth and len(text) > room:  # the list of messages names the promise, too
+        text = f"▼ {wording.message(packet.message, promise=False)}"
+    shapes.append(label(6 - width / 2, 15, shortened(text, room)))
     if packet.lost:
         shapes.append(cross(0, (_ROW - 4) / 2, width / 2 - 4, 9))
     return group(f"packet {packet.number}", x, y, shapes)

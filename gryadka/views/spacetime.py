@@ -151,8 +151,10 @@ class SpaceTime:
             verb = "accepts" if isinstance(event.message, Accept) else "promises"
             return f"{verb} {wording.ballot(event.message.ballot)}", False
         if event.kind == "delivered":
-            quorum = self._quorum(event)
-            return (f"quorum {', '.join(quorum)}", True) if quorum else ("", False)
+            if not (quorum := self._quorum(event)):
+                return "", False
+            named = f"quorum {', '.join(quorum)}"  # addresses of servers are too long for that
+            return named if len(named) <= self._room else f"quorum: {len(quorum)} of {len(self._scene.acceptors)}", True
         if event.kind == "failed":
             return f"no answer from {event.peer}" if event.peer else event.note or "", False
         if event.kind in ("change-begun", "change-ended"):

@@ -123,7 +123,10 @@ def rules(ballots: int = 2, values: int = 1, *, prepare: PrepareRule = prepare, 
     """
     graph = reachable(ballots, values, prepare=prepare, accept=accept)
     ranked = [Ballot(rank, rank) for rank in range(1, ballots + 1)]
-    walk = Walk((), ballots=ranked, values={ballot: [f'"v{n}"' for n in range(1, values + 1)] for ballot in ranked})
+    named: dict[Ballot, list[str | None]] = {  # each ballot has values of its own
+        at: [f'"v{(at.counter - 1) * values + n}"' for n in range(1, values + 1)] for at in ranked
+    }
+    walk = Walk((), ballots=ranked, values=named)
     walk.said = f"With {ballots} ballot{'s' * (ballots != 1)} an acceptor can be in {len(graph)} states"
     drawing = _Drawing(walk, Board(max(1, ballots), values), right(ballots, values), graph)
     return drawing.frame("The states that an acceptor can reach")

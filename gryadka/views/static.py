@@ -5,6 +5,7 @@ Each returns a `Picture`, which a notebook shows when it is a cell's last value.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 
 from gryadka.protocol.acceptor import TRANSITIONS, Accepted, Conflict, Promise, State
@@ -22,7 +23,7 @@ _ROW = 27
 # What a reply means to those who do not know its name.
 _MEANING: dict[type, tuple[str, str]] = {
     Promise: ("yes", "stores the promise"),
-    Accepted: ("yes", "stores the value"),
+    Accepted: ("yes", "stores ballot, value and its promise"),
     Conflict: ("no", "stores nothing"),
 }
 
@@ -44,7 +45,7 @@ def transitions() -> Picture:
     """Draw the acceptor's whole rule, from the table that the rule itself reads."""
     kinds = list(dict.fromkeys(kind for kind, _ in TRANSITIONS))
     cases = list(dict.fromkeys(case for _, case in TRANSITIONS))
-    margin, height = 90, 62
+    margin, height = 90, 80
     pitch = (WIDTH - margin) / len(cases)
     shapes = [label(6, 18, "its ballot is")]
     lines = []
@@ -52,14 +53,15 @@ def transitions() -> Picture:
         shapes.append(label(margin + pitch * (column + 0.5), 18, f"{case} {_THAN[case]} promised", anchor="middle"))
     for row, kind in enumerate(kinds):
         top = 30 + (height + _GAP) * row
-        shapes.append(label(6, top + 36, kind, bold=True))
+        shapes.append(label(6, top + 44, kind, bold=True))
         for column, case in enumerate(cases):
             reply = TRANSITIONS[kind, case]
             word, stores = _MEANING[reply]
             middle = margin + pitch * (column + 0.5)
             shapes.append(box(margin + pitch * column + 6, top, pitch - _GAP, height, dashed=word == "no"))
             shapes.append(label(middle, top + 26, f"{word}: {reply.__name__}", anchor="middle", bold=True))
-            shapes.append(label(middle, top + 46, stores, anchor="middle"))
+            for number, part in enumerate(textwrap.wrap(stores, int((pitch - _GAP) / _CHARACTER))):
+                shapes.append(label(middle, top + 46 + 18 * number, part, anchor="middle"))
             lines.append(f"{kind}, its ballot {case} {_THAN[case]} promised: {word}, {reply.__name__}, {stores}")
     picture_height = 30 + (height + _GAP) * len(kinds)
     return Picture("How an acceptor answers", "\n".join(lines), "\n".join(shapes), picture_height)
