@@ -77,7 +77,7 @@ class LearnersChecks(Checks):
 
     def schedule(self, schedule: schedules.Plan) -> None:
         """Check a schedule of lesson 01 (see `gryadka.checking.naive`)."""
-        self.tell("your schedule makes the register lose something", lambda: schedules.judge(schedule))
+        self.tell("your schedule makes the list lose something", lambda: schedules.judge(schedule))
 
     async def lua(self, script: str, cluster: LocalCluster) -> None:
         """Check an `accept` written in Lua, on the first server of `cluster`, against the pure function."""

@@ -78,7 +78,7 @@ WRONG = {
         ),
         "changes the state in place": (
             prepare("    state.promised = message.ballot\n    return state, Promise(state.accepted, state.value)"),
-            "nothing that it is given can be changed, so return a new one: state._replace(promised=...)",
+            "nothing that it is given can be changed, so make a new one, as state._replace(promised=...) does",
         ),
     },
     "build-accept": {
