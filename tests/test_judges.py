@@ -107,7 +107,11 @@ def test_right_checkers_pass(right: Checker) -> None:
         (lambda *_: None, "it has to return True or False, not None", 1),
         (emptying, "it changed the list that it was given", 1),
         (lambda *_: 1 / 0, "ZeroDivisionError", 1),
-        (searching(lambda *_: True, only_open), "In each order of these 2 that keeps to real time, it meets 1", 2),
+        (
+            searching(lambda *_: True, only_open),
+            "(none before one that had ended when it began) this one meets the value 1",
+            2,
+        ),
         (searching(in_time, only_open, lambda op, value: value), "Ann writes 1, Bob reads 1", 2),
         (in_order_of(lambda op: op.begins), "there is an order: Bob reads None, Ann writes 1", 2),
         (in_order_of(lambda op: op.ends), "there is an order: ", 2),
@@ -282,8 +286,13 @@ async def test_a_recorded_history_becomes_operations_and_back() -> None:
 
 
 def test_pictures_say_when_there_is_nothing_to_show() -> None:
-    nothing = judges.picture(Finding(covered="all"))
-    assert "none was judged wrongly" in nothing.text and nothing.text in nothing.drawing
+    for finding, told in [
+        (Finding(covered="all"), "none was judged wrongly."),
+        (Finding(), "nothing was judged yet."),  # an unfinished checker was told that it had judged none wrongly
+        (Finding("linearizable is still unfinished"), "linearizable is still unfinished."),
+    ]:
+        nothing = judges.picture(finding)
+        assert nothing.text == told and f">No history to show: {told}<" in nothing.drawing
     drawn = judges.picture([Op("Ann", "reads", 1, 0, 1)], title="A read")
     assert drawn.title == "A read" and "Not linearizable" in drawn.text
 

@@ -128,7 +128,8 @@ def test_a_stale_read_among_many_operations_is_shown_with_the_write_that_it_miss
     assert violation.operations in ((missed, stale), (many[300], stale))
     assert violation.smallest
     assert (
-        "(process 1: read() = 149) fits nowhere. In each order of these 2 that keeps to real time" in violation.reason
+        "(process 1: read() = 149) fits nowhere. In each order of these 2 operations (none before one that had"
+        in violation.reason
     )
 
 
@@ -157,7 +158,7 @@ def test_a_total_that_was_told_twice_is_shown_as_both() -> None:
     again = did("add", 1, at=(20, 21), is_=9)
     violation = assert_fails([*operations, again], COUNTER)
     assert violation.operations == (operations[-1], again)
-    assert violation.reason.endswith("it meets 9.")
+    assert violation.reason.endswith("this one meets the value 9.")
 
 
 def test_the_values_that_it_meets_are_named_but_not_without_end() -> None:
@@ -165,7 +166,7 @@ def test_the_values_that_it_meets_are_named_but_not_without_end() -> None:
     barrier = did("read", at=(10, 11), is_=0)
     violation = assert_fails([*writes, barrier, did("read", at=(12, 13), is_=1)], REGISTER)
     assert violation.operations == (barrier, did("read", at=(12, 13), is_=1))
-    assert violation.reason.endswith("it meets 0.")
+    assert violation.reason.endswith("this one meets the value 0.")
 
 
 def test_the_first_bad_key_ends_the_check_and_is_named() -> None:

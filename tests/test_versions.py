@@ -24,7 +24,7 @@ from tests.oracle import (
     [
         (
             [did("write", 1, at=(0, 1), is_=versioned(1, 1)), did("write", 2, at=(0, 1), is_=versioned(1, 2))],
-            "two operations made version 1",
+            "two operations were both told that they made version 1",
             2,
         ),
         ([did("cas", 4, 1, at=(0, 1), is_=versioned(1, 1))], "a cas from version 4 made version 1", 1),

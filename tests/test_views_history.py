@@ -196,10 +196,10 @@ def test_the_failing_part_of_a_violation_is_thick_and_what_fits_nowhere_is_cross
 
 
 def test_the_operations_of_a_failing_part_are_named_in_full_below_bars_that_are_too_narrow_for_it() -> None:
-    """Under "two operations made version 1" stood two bars named "cas(…"."""
+    """Under "two operations were both told that they made version 1" stood two bars named "cas(…"."""
     result = simulate("loss-quorum-of-1", 3)
     told = notes(history.draw(result.history, result.verdict))
-    place = told.index("Not linearizable: two operations made version 1.")
+    place = told.index("Not linearizable: two operations were both told that they made version 1.")
     assert told[place + 1 : place + 3] == [
         'client 1: cas(0, 1) = {"ver":1,"val":1}',
         'client 2: cas(0, 41) = {"ver":1,"val":41}',

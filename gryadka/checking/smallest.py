@@ -74,8 +74,9 @@ class Shrinker:
             return f"{nowhere} No other operation can have left a value that it fits."
         met = [encode(thaw(value)) for value in search.stuck_values]
         if len(met) > 3:
-            met[3:] = [f"one of {len(met) - 3} other values"]
-        return f"{nowhere} In each order of these {count} that keeps to real time, it meets {' or '.join(met)}."
+            met[3:] = [f"one of {len(met) - 3} others"]
+        orders = f"In each order of these {count} operations (none before one that had ended when it began)"
+        return f"{nowhere} {orders} this one meets the value {' or '.join(met)}."
 
     def _searched(self, items: list[Item], values: list[Any], *, look_ahead: bool) -> Search | None:
         # A search that found no order, or None.

@@ -78,7 +78,7 @@ def _check_alone(version: int, operation: Operation, maker: Operation | None) ->
         if operation.f == "cas" and operation.args[0] == version:
             raise Clash(f"a cas from version {version} was refused at version {version}.", operation)
     elif maker is not None:
-        raise Clash(f"two operations made version {version}.", maker, operation)
+        raise Clash(f"two operations were both told that they made version {version}.", maker, operation)
     elif operation.f == "cas" and operation.args[0] != version - 1:
         raise Clash(f"a cas from version {operation.args[0]} made version {version}.", operation)
     elif freeze(shown(operation)["val"]) != freeze(operation.args[-1]):

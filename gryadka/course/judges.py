@@ -131,13 +131,14 @@ def verdict(operations: Iterable[Op]) -> Verdict:
 
 def picture(operations: Iterable[Op] | Finding, title: str = "") -> Picture:
     """Draw a history and the course's verdict on it; of a finding, the history that was judged wrongly."""
+    why = "it has no operations"
     if isinstance(operations, Finding):
+        why = "none was judged wrongly" if operations.covered else operations.why or "nothing was judged yet"
         operations = getattr(operations, "operations", ())
         title = title or "Yours is wrong about this one"
     operations = list(operations)
     if not operations:
-        nothing = "No history to show: none was judged wrongly."
-        return Picture(nothing, nothing, label(4, 18, nothing), 28)
+        return Picture("No history to show", f"{why}.", label(4, 18, f"No history to show: {why}."), 28)
     return bars.draw(history(operations), verdict(operations), title=title)
 
 

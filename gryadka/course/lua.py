@@ -27,7 +27,7 @@ End = tuple[State, Reply]
 # Chosen so that an order of texts differs from the order of numbers: "10:1" < "9:2", "2:10" < "2:9".
 _BALLOTS = [ZERO, Ballot(2, 9), Ballot(2, 10), Ballot(9, 2), Ballot(10, 1), Ballot(MAX_COUNTER, 1)]
 
-ANSWERS = 'it has to be {"accepted"} or {"conflict", state.promised}'
+ANSWERS = 'each way through it has to end with `return {"accepted"}` or `return {"conflict", state.promised}`'
 
 HOW = ("lower", "equal", "higher")
 STOP_S = 15.0  # a busy server listens to SCRIPT KILL after five seconds
@@ -107,7 +107,7 @@ async def run_accept(cluster: LocalCluster, lua: str, cases: Sequence[Case]) -> 
             ) from error
         except (AttributeError, IndexError, TypeError, ValueError) as error:  # an answer that cannot even be read
             raise AssertionError(f"the script answered with something else: {ANSWERS}") from error
-        replies = [_checked(answer, lua) for answer in answers]
+        replies = [_checked(answer, lua, case) for answer, case in zip(answers, cases, strict=True)]
         states = await asyncio.gather(*(state_of(ours, key) for key in keys))
     finally:
         await ours.close()
@@ -169,13 +169,13 @@ def _leading_to(state: State) -> Prepare | Accept:
     return Accept(state.accepted, state.value, state.promised)
 
 
-def _checked(answer: Reply | AcceptorError, lua: str) -> Reply:
+def _checked(answer: Reply | AcceptorError, lua: str, case: Case) -> Reply:
     if isinstance(answer, AcceptorError):
         if "your turn" in answer.reason:
             raise Unfinished("accept")
         if word := re.fullmatch(r"failed \((\w*)\)", answer.reason):  # no error has so little to say
             said = "nothing" if word[1] == "nil" else f'{{"{word[1]}"}}'
-            raise AssertionError(f"the script answered with {said}: {ANSWERS}")
+            raise AssertionError(f"{_told(case)}the script answered with {said}: {ANSWERS}")
         raise AssertionError(f"the script ended in an error: {_in_their_lines(answer.reason, lua)}")
     return answer
 
@@ -184,12 +184,17 @@ def explain(case: Case, end: End) -> str:
     """Say in a sentence how `end` differs from what the pure function does."""
     (state, message), (after, reply) = case, end
     expected_state, expected_reply = accept(state, message)
-    told = f"promised {state.promised}, then an accept at {message.ballot} that promises {message.promise}: "
+    told = _told(case)
     if reply != expected_reply:
         return f"{told}yours answers {reply!r}, the rule says {expected_reply!r}"
     return (
         f"{told}the answer is right, but yours stores {_in_words(after)}; the rule stores {_in_words(expected_state)}"
     )
+
+
+def _told(case: Case) -> str:
+    state, message = case
+    return f"promised {state.promised}, then an accept at {message.ballot} that promises {message.promise}: "
 
 
 def _in_words(state: State) -> str:

@@ -50,7 +50,7 @@ TOLD: dict[str, dict[str, str]] = {
         "see-kill": r": down\n",
         "see-restart": r"(.*value 7\n?){3}",
         "real-sell": r"6 seats left.*server 0.*\n+5 seats left.*server 1.*\n+4 seats left.*server 2",
-        "real-hunt": r"in 14 steps(.*\n)+.*By the rules: B refuses(.*\n)+.*last byte.*\n.*A new reader gets \[2\]",
+        "real-hunt": r"14 steps(.*\n)+.*: B refuses(.*\n)+.*made version 1\..*last byte.*\n.*new reader gets \[2\]",
         "real-acknowledged": r"acknowledged: 2",
         "real-rewind": r"a new reader gets: 1",
         "real-flush": r"lost\. It must not vote in its old place(.*\n)+counted: 2",

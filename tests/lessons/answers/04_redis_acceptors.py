@@ -78,6 +78,9 @@ WRONG = {
         ),
         "is not Lua": (lua("  if is_higher(state.promised, ballot):"), "the server could not run the script"),
         "stops with an error": (lua("  return state.promise.ballot"), "the script ended in an error"),
-        "says what no acceptor says": (lua('  return {"ok"}'), "the script ended in an error"),
+        "says what no acceptor says": (
+            lua('  return {"ok"}'),
+            'the script answered with {"ok"}: each way through it has to end with',
+        ),
     }
 }

@@ -20,7 +20,7 @@ CORRECT = linearizable(
 
 RIGHT = {"build-linearizable": CORRECT}
 
-STALE = "Bob reads None fits nowhere. In each order of these 2 that keeps to real time, it meets 1"
+STALE = "Bob reads None fits nowhere. In each order of these 2 operations (none before one that had ended when"
 
 WRONG = {
     "build-linearizable": {
