@@ -70,9 +70,9 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
 
     `acceptors` maps each name in `configuration` to an acceptor. A change may take `timeout_s` seconds
     unless its call says otherwise; after a lost round it pauses for a random time that grows from the first
-    to the second of `pause_s`. `rng` decides the pauses. `id` is an integer below 2**53 that no proposer
-    ever had, not even this one before a restart: leave it out. `observe` is called with each event; what it
-    raises is reported by the event loop. A proposer belongs to one event loop and one process.
+    to the second of `pause_s`. `rng` decides the pauses. `id` is an integer above 0 and below 2**53 that no
+    proposer ever had, not even this one before a restart: leave it out. `observe` is called with each event;
+    what it raises is reported by the event loop. A proposer belongs to one event loop and one process.
     """
 
     configuration: Configuration
@@ -87,6 +87,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
     def __post_init__(self) -> None:
         if missing := set(self.configuration.prepare.members + self.configuration.accept.members) - set(self.acceptors):
             raise ConfigurationError(f"the configuration names acceptors that were not given: {sorted(missing)}")
+        if not 0 < self.id <= MAX_COUNTER:
+            raise ConfigurationError(f"an id lies between 0, which lineages use, and 2**53; {self.id} does not")
         self._counter = self._begun = 0
         self._cache: dict[str, Round] = {}  # key -> the last round chosen, whose accepts promised the next
         self._queues: dict[str, list[_Caller]] = {}  # key -> who waits, while a task serves that register

@@ -201,3 +201,36 @@ async def test_a_result_that_json_cannot_hold_is_told_once_an_earlier_attempt_is
         acceptor.fate = deliver
     acceptors["B"].fate = lambda *_: "lose"
     assert await Proposer(configuration, acceptors, **QUICK).change("k", read) == 5
+
+
+async def test_acceptors_are_let_go_of_once_they_serve_no_more() -> None:
+    """Those of before at a reconfiguration, the others when the proposer is closed."""
+    closed: list[str] = []
+
+    class Closing(MemoryAcceptor):
+        async def close(self) -> None:
+            closed.append(self.name)
+
+    proposer = Proposer(MAJORITY, {name: Closing(name) for name in "ABC"}, **QUICK)
+    await proposer.change("k", lambda _: 1)
+    proposer.reconfigure(Configuration.majority("DE"), {name: Closing(name) for name in "DE"})
+    await proposer.change("k", lambda _: 2)
+    assert closed == ["A", "B", "C"]
+    await proposer.close()
+    assert closed == ["A", "B", "C", "D", "E"]
+
+
+def test_an_acceptor_that_never_answers_keeps_nobody_waiting() -> None:
+    class Silent(MemoryAcceptor):
+        async def send(self, requests: Any) -> Any:
+            await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        acceptors = {"A": MemoryAcceptor("A"), "B": Silent("B"), "C": MemoryAcceptor("C")}
+        proposer = Proposer(MAJORITY, acceptors, **QUICK)
+        assert [await proposer.change("k", lambda value: (value or 0) + 1) for _ in range(3)] == [1, 2, 3]
+        assert await proposer.read("k") == 3
+        assert asyncio.get_running_loop().time() == 0
+        await proposer.close()
+
+    run(scenario())

@@ -165,3 +165,13 @@ async def test_the_cache_keeps_the_latest_registers_and_no_more(monkeypatch: pyt
         await proposer.change(key, lambda value: (value or 0) + 1)
     kinds = [type(message).__name__ for message in acceptors["A"].heard]
     assert kinds == ["Prepare", "Accept"] * 3 + ["Accept", "Accept"] + ["Prepare", "Accept"]
+
+
+@pytest.mark.parametrize("number", [0, -1, MAX_COUNTER + 1])
+def test_an_id_that_means_something_else_is_refused(number: int) -> None:
+    """In a lineage 0 stands for what was forgotten: a proposer of that id took it for its own lost accept, and told
+    its caller that the change was applied, which nobody had stored."""
+    configuration, acceptors = puppets()
+    with pytest.raises(ConfigurationError, match=f"between 0.*{number} does not"):
+        Proposer(configuration, acceptors, id=number)
+    assert Proposer(configuration, acceptors, id=MAX_COUNTER).id == MAX_COUNTER
