@@ -3,7 +3,8 @@
     notes = LastWriterWins(proposer)
     await notes.write("todo", ["milk"])
 
-Each call may raise what `Proposer.change` raises: `NotApplied` (repeat it), `OutcomeUnknown` (read first).
+Each call may raise what `Proposer.change` raises: `NotApplied` (repeat it), `OutcomeUnknown` (read first). A key
+belongs to one kind of register; to use it as another one raises `TypeError`.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class CompareAndSet:
         self.proposer = proposer
 
     async def read(self, key: str) -> Value:
-        """Return `{"ver": ..., "val": ...}`."""
-        return await self.proposer.change(key, _versioned)
+        """Return `{"ver": ..., "val": ...}`. A read of what was never written stores nothing new."""
+        return _versioned(await self.proposer.change(key, lambda value: value))
 
     async def write(self, key: str, ver: int, value: Value) -> Value:
         """Replace version `ver` by `value`, and return the new `{"ver": ver + 1, "val": value}`.
@@ -71,4 +72,8 @@ class Counter:
 
 
 def _versioned(stored: Value) -> Value:
-    return {"ver": 0, "val": None} if stored is None else stored
+    if stored is None:
+        return {"ver": 0, "val": None}
+    if not isinstance(stored, dict) or stored.keys() != {"ver", "val"}:
+        raise TypeError(f"this register holds {stored!r}, which has no version: another kind of register wrote it")
+    return stored

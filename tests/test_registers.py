@@ -8,6 +8,7 @@ import pytest
 
 from gryadka import ChangeRejected, Proposer
 from gryadka.acceptors.memory import memory_acceptors
+from gryadka.protocol.value import Value
 from gryadka.registers import CompareAndSet, Counter, LastWriterWins
 
 
@@ -53,3 +54,19 @@ async def test_a_counter_counts() -> None:
     await asyncio.gather(*(visits.add("home") for _ in range(50)))
     assert await visits.add("home", -8) == 42
     assert await visits.read("home") == 42
+
+
+async def test_a_read_of_a_missing_versioned_register_leaves_nothing_behind() -> None:
+    through = proposer()
+    assert await CompareAndSet(through).read("todo") == {"ver": 0, "val": None}
+    assert await LastWriterWins(through).read("todo") is None
+
+
+@pytest.mark.parametrize("stored", [7, "text", ["milk"], {"ver": 1}, {"val": 1}])
+async def test_a_register_of_another_kind_is_told_and_left_as_it_is(stored: Value) -> None:
+    through = proposer()
+    await LastWriterWins(through).write("todo", stored)
+    for call in (CompareAndSet(through).read("todo"), CompareAndSet(through).write("todo", 0, "milk")):
+        with pytest.raises(TypeError, match="which has no version"):
+            await call
+    assert await LastWriterWins(through).read("todo") == stored
