@@ -316,10 +316,12 @@ WRONG: dict[str, list[Wrong]] = {
     "catch-1-check": [
         Wrong("catch-1", function("catch_1", COUNTERS_DIFFER), "The first acceptor keeps its word here. When does it"),
         Wrong("catch-1", function("catch_1", LONG_1), "That is 3 messages. Two are enough."),
+        Wrong("catch-1", function("catch_1", "Prepare(Ballot(1, 2))"), "Return a list of two messages, each a Prepare"),
     ],
     "catch-2-check": [
         Wrong("catch-2", function("catch_2", PREPARED_FIRST), "The second acceptor keeps its word here. What does it"),
         Wrong("catch-2", function("catch_2", LONG_2), "That is 3 messages. Two are enough."),
+        Wrong("catch-2", function("catch_2", "[Ballot(2, 1), Ballot(1, 2)]"), "Return a list of two messages, each a Pre"),
     ],
     "lose-a-change-check": [
         Wrong("lose-a-change", NO_RESTART, "Round 2:2 was told of 'tea': its value is made from that"),
@@ -329,5 +331,9 @@ WRONG: dict[str, list[Wrong]] = {
         Wrong("lose-a-change", TWO_VALUES_AT_ONE_BALLOT, "All accepts of 1:1 have to carry the same value."),
         Wrong("lose-a-change", A_FOURTH_ACCEPTOR, "There is no acceptor 'D', only A, B and C."),
         Wrong("lose-a-change", RESTARTS_EVERYBODY, "That is 2 restarts. One is enough."),
+        Wrong("lose-a-change", function("lose_a_change", "Prepare(first)"), "A run is a list of steps. This one is Pre"),
+        Wrong("lose-a-change", function("lose_a_change", "[Prepare(first)]"), "A step is a pair: a name, and a Prepare,"),
+        Wrong("lose-a-change", function("lose_a_change", "[('A', first)]"), "A step is a pair: a name, and a Prepare, an"),
+        Wrong("lose-a-change", function("lose_a_change", "[('A', 'restart', 1)]"), "A step is a pair: a name, and a Prep"),
     ],
 }  # fmt: skip
