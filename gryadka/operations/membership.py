@@ -7,11 +7,13 @@ What may live here: talking to servers about who is a member. What a plan may be
 Beside its identity each acceptor keeps the configuration in force, its epoch, and the plan under way with what is
 done of it. So whoever asks a few of them knows how far it came, whatever is in force:
 
-- *One plan at a time.* A plan counts once acceptors that meet every quorum in force have taken it, and an
-  acceptor takes no second one.
+- *One plan at a time.* A plan counts once a prepare quorum and an accept quorum in force have taken it: any two
+  such sets meet, and an acceptor takes no second plan, nor one made in an earlier epoch than its own.
 - *A configuration is out of force* once those that refuse its epoch meet every prepare quorum and every accept
-  quorum of it. Only then does the next step begin.
+  quorum of it. Only then do newcomers hear of the next one, and only then does the next step begin.
 - *Every step may be repeated.* A coordinator that was killed is simply called again, and goes on.
+- *A plan is given up* only by all who may have taken it. The plan in its place ends in a later epoch: so a
+  coordinator that still works at the old one, wherever it is, is refused from then on.
 - *Who has the plan forgets no record.* A newcomer begins with the highest floor among those that have it (see
   `deletion`), since it takes the place of acceptors that have forgotten.
 
@@ -38,41 +40,64 @@ from gryadka.operations.records import Records
 from gryadka.operations.scripts import script
 from gryadka.operations.underway import Underway
 from gryadka.protocol.acceptor import ZERO, Ballot
-from gryadka.protocol.configuration import Configuration, Quorum
+from gryadka.protocol.configuration import Configuration
 
 PAUSE_S = 0.1
+
+# The epoch of the configuration that an acceptor was told of. Its `epoch` may be later: proposers bring that along.
+_TOLD = """
+local function told(configuration) return tonumber(string.match(configuration or "", '"epoch": (%d+)') or 0) end
+"""
 
 # KEYS: the acceptor's own hash. ARGV: the identity it has to have, the plan's number, the plan, the epoch of its
 # end, the numbers of plans that this one may replace, and the epoch in force: an ended plan stands in nobody's
 # way. Returns the number of the plan that the acceptor keeps, and its floor.
-_CLAIM = """
-local own = redis.call("HMGET", KEYS[1], "identity", "number", "ends", "floor")
+_CLAIM = (
+    _TOLD
+    + """
+local own = redis.call("HMGET", KEYS[1], "identity", "number", "ends", "floor", "configuration")
 if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
 local floor = own[4] or "0:0"
-local others = own[2] and own[2] ~= ARGV[2] and not string.find(ARGV[5], own[2], 1, true)
-if others and tonumber(own[3]) > tonumber(ARGV[6]) then return {own[2], floor} end
+if own[2] ~= ARGV[2] then
+  local other = own[2] and not string.find(ARGV[5], own[2], 1, true) and tonumber(own[3]) > tonumber(ARGV[6])
+  if other or told(own[5]) > tonumber(ARGV[6]) then return {own[2] or "", floor} end
+end
 redis.call("HSET", KEYS[1], "number", ARGV[2], "plan", ARGV[3], "ends", ARGV[4])
 return {ARGV[2], floor}
 """
+)
 
-# ARGV: the identity, the plan's number, the plan, and epoch, members and configuration. An epoch never goes back.
-_ADOPT = """
+# ARGV: the identity, the plan's number, the plan, and epoch, members and configuration. An epoch never goes back,
+# and no two configurations have the same one.
+_ADOPT = (
+    _TOLD
+    + """
 local own = redis.call("HMGET", KEYS[1], "identity", "number", "epoch", "configuration")
 if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
+if own[4] == ARGV[6] then return ARGV[4] end
 if own[2] ~= ARGV[2] then return redis.error_reply("PLAN another plan is under way") end
-local ahead = tonumber(ARGV[4]) - tonumber(own[3] or 0) -- 0: a proposer has brought the epoch before us, perhaps
-if ahead > 0 or (ahead == 0 and own[4] ~= ARGV[6]) then
-  redis.call("HSET", KEYS[1], "plan", ARGV[3], "epoch", ARGV[4], "members", ARGV[5], "configuration", ARGV[6])
+local epoch = tonumber(ARGV[4])
+if told(own[4]) == epoch then return redis.error_reply("PLAN another configuration has this epoch") end
+if told(own[4]) < epoch then
+  redis.call("HSET", KEYS[1], "plan", ARGV[3], "members", ARGV[5], "configuration", ARGV[6])
+  if tonumber(own[3] or 0) < epoch then redis.call("HSET", KEYS[1], "epoch", ARGV[4]) end
 end
 return ARGV[4]
 """
+)
 
-# ARGV: the identity, and the plan's number.
-_FINISH = """
-local own = redis.call("HMGET", KEYS[1], "identity", "number")
-if own[1] == ARGV[1] and own[2] == ARGV[2] then redis.call("HDEL", KEYS[1], "number", "plan", "ends") end
+# ARGV: the identity, the plan's number, and an epoch: who was told of no configuration as late as that keeps the plan,
+# so that nobody can make it take an older one.
+_FINISH = (
+    _TOLD
+    + """
+local own = redis.call("HMGET", KEYS[1], "identity", "number", "configuration")
+if own[1] == ARGV[1] and own[2] == ARGV[2] and told(own[3]) >= tonumber(ARGV[3]) then
+  redis.call("HDEL", KEYS[1], "number", "plan", "ends")
+end
 return "done"
 """
+)
 
 
 @dataclass(frozen=True)
@@ -176,7 +201,8 @@ class _Coordinator:
         # What a newcomer keeps of a plan that was given up counts for nothing.
         present = [(identity.decode(), plan) for identity, _, _, plan in answers.values() if identity]
         plans = [Underway.from_json(plan) for identity, plan in present if plan and identity in roster.members]
-        open_plans = {plan.number: plan for plan in plans if plan.ends >= roster.epoch}
+        plans = [plan.arrived(roster.epoch) for plan in plans if plan.ends >= roster.epoch]
+        open_plans = {plan.number: plan for plan in sorted(plans, key=lambda plan: plan.done)}
         return Standing(
             {name: identity.decode() for name, (identity, *_) in answers.items() if identity},
             roster,
@@ -207,6 +233,9 @@ class _Coordinator:
             identity_of.setdefault(name, known or secrets.token_hex(8))
         past = tuple(Past(quorum, copied) for quorum, copied in roster.past)
         plan = self.make(roster.configuration, [identity_of[name] for name in names], past, copy=copy)
+        if numbers and not any(isinstance(step, Adopt) for step in plan.steps):
+            # Or else the plan that is given up would still fit the epoch in force.
+            plan = replace(plan, steps=(*plan.steps, Adopt(plan.end)))
         addresses = {identity: name for plan in standing.plans for identity, name in plan.addresses.items()}
         addresses |= {identity: name for name, identity in identity_of.items()}
         return Underway(secrets.token_hex(8), plan, addresses, roster.epoch, replaces=numbers)
@@ -230,18 +259,18 @@ class _Coordinator:
     # -- one plan at a time --------------------------------------------------------------------------------
 
     async def claim(self, underway: Underway, standing: Standing) -> None:
-        """Have this plan taken by acceptors that meet every quorum in force. Raises `ConfigurationError`."""
+        """Have this plan taken by a prepare and an accept quorum in force. Raises `ConfigurationError`."""
         configuration = standing.roster.configuration
         if underway.replaces:
             await self._give_up(underway, standing)
-        taken = await self._note(configuration, underway, standing.roster.epoch)
+        taken = await self._note(members(configuration), underway, standing.roster.epoch)
         ours = {member for member, number in taken.items() if number == underway.number}
-        # Who did not note it may yet forget a tombstone whose older value was copied to a newcomer. So there has to be
-        # an accept quorum that keeps it: whoever prepares meets that.
-        starts = any(isinstance(step, Start) for step in underway.plan.steps)
-        if _meets_all(configuration, ours) and (not starts or configuration.accept.met_by(ours)):
+        # Fewer, that merely meet every quorum, would not do: of four members {A, B} and {C, D} would take two plans.
+        # And who did not note it may yet forget a tombstone whose older value was copied to a newcomer; so there
+        # has to be an accept quorum that keeps it, which whoever prepares meets.
+        if configuration.prepare.met_by(ours) and configuration.accept.met_by(ours):
             return
-        await self._tell(configuration, _FINISH, underway)
+        await self._tell(members(configuration), _FINISH, underway, "0")
         if len(ours) < len(taken):
             raise ConfigurationError("another change of members was begun at the same time; look, and try again")
         raise AcceptorError("the cluster", "has too few members that answer for a change of members")
@@ -250,26 +279,25 @@ class _Coordinator:
         # Whoever still had another plan could put another configuration into force at the same epoch.
         concern = set(standing.roster.members).union(*(members(plan.plan.begin) for plan in standing.plans))
         for plan in standing.plans:
+            # A newcomer that does not answer may keep the plan: it hears of no configuration before members do.
             concern |= {identity for identity, name in plan.addresses.items() if name in standing.identities}
-        concerned = Quorum(tuple(sorted(concern)), 1)
-        taken = await self._note(Configuration(concerned, concerned, unsafe=True), underway, standing.roster.epoch)
-        agreed = {identity for identity, number in taken.items() if number == underway.number}
-        if missing := set(concerned.members) - agreed:
+        taken = await self._note(concern, underway, standing.roster.epoch)
+        if any(number != underway.number for number in taken.values()):
+            raise ConfigurationError("the other change of members went on meanwhile; look, and try again")
+        if missing := concern - set(taken):
             names = ", ".join(sorted(underway.addresses[identity] for identity in missing))
             raise AcceptorError(names, "has to give up the plan that is under way; start it, or let that plan end")
-        if (await self.ask_all()).roster.epoch != standing.roster.epoch:
-            raise ConfigurationError("the other change of members went on meanwhile; look, and try again")
 
-    async def _note(self, configuration: Configuration, underway: Underway, epoch: int) -> dict[str, str]:
+    async def _note(self, identities: Iterable[str], underway: Underway, epoch: int) -> dict[str, str]:
         # Returns which plan each acceptor keeps that answers.
         words = underway.to_json(), str(underway.ends), underway.replaces, str(epoch)
-        taken = await self._tell(configuration, _CLAIM, underway, *words)
+        taken = await self._tell(identities, _CLAIM, underway, *words)
         self.floor = max(self.floor, *(to_ballot(floor) for _, floor in taken.values()), ZERO)
         return {identity: number.decode() for identity, (number, _) in taken.items()}
 
-    async def _tell(self, configuration: Configuration, script: str, underway: Underway, *words: str) -> dict[str, Any]:
-        # Runs a script on every acceptor of a configuration; returns identity -> reply of those that answer.
-        identities = sorted(members(configuration))
+    async def _tell(self, identities: Iterable[str], script: str, underway: Underway, *words: str) -> dict[str, Any]:
+        # Runs a script on each of these acceptors; returns identity -> reply of those that answer.
+        identities = sorted(identities)
 
         async def tell(identity: str) -> Any:
             name, own_key = underway.addresses[identity], f"{self.namespace}:acceptor"
@@ -310,34 +338,34 @@ class _Coordinator:
                 elif isinstance(step, Rescan | Copy):
                     await self._bring(step, words, underway, current, epoch, past)
                 underway = replace(underway, done=number)  # not before it is
-                await self._note(following, underway, epoch)
+                await self._note(members(following), underway, epoch)
             current, past = following, after
-        everyone = Quorum(tuple(underway.addresses), 1)
-        await self._tell(Configuration(everyone, everyone, unsafe=True), _FINISH, underway)
+        await self._tell(underway.addresses, _FINISH, underway, str(underway.ends))
         return Report(tuple(map(underway.in_words, underway.plan.steps)), epoch, tuple(self.moved))
 
     async def _start(self, step: Start, underway: Underway, current: Configuration, epoch: int) -> None:
         name, own_key = underway.addresses[step.name], f"{self.namespace}:acceptor"
         listed = json.dumps(sorted(_roster(epoch, current, (), underway).members))
         plan = underway.number, underway.to_json(), str(underway.ends)
-        words = step.name, *plan, listed, str(self.floor)
+        words = step.name, *plan, listed, str(self.floor), underway.replaces
         found = await self._talk(name, "EVAL", script("start"), "1", own_key, *words)
         if found.decode() != step.name:
             raise ConfigurationError(f"{name} belongs to a cluster already; empty it first")
 
     async def _adopt(self, before: Configuration, underway: Underway, roster: Roster) -> None:
-        both = Quorum(tuple(sorted(members(before) | roster.members)), 1)
-        everyone = Configuration(both, both, unsafe=True)
+        both, following = members(before) | roster.members, roster.configuration
         words = underway.to_json(), str(roster.epoch), json.dumps(sorted(roster.members)), roster.to_json()
         deadline_s = asyncio.get_running_loop().time() + self.timeout_s
         while True:
-            await self._note(everyone, underway, roster.epoch - 1)  # whoever did not hear of the plan then hears now
-            done = set(await self._tell(everyone, _ADOPT, underway, *words))
-            following = roster.configuration
-            if _meets_all(before, done) and following.prepare.met_by(done) and following.accept.met_by(done):
-                return
+            await self._note(both, underway, roster.epoch - 1)  # whoever did not hear of the plan then hears now
+            done = set(await self._tell(members(before), _ADOPT, underway, *words))
+            if _meets_all(before, done):
+                # A newcomer that was told sooner could hand on a configuration that members gave up meanwhile.
+                done |= set(await self._tell(roster.members - members(before), _ADOPT, underway, *words))
+                if following.prepare.met_by(done) and following.accept.met_by(done):
+                    return
             if asyncio.get_running_loop().time() > deadline_s:
-                missing = ", ".join(sorted(underway.addresses[member] for member in set(both.members) - done))
+                missing = ", ".join(sorted(underway.addresses[member] for member in both - done))
                 raise AcceptorError(missing, "did not take the new configuration; start it, and call this again")
             await asyncio.sleep(PAUSE_S)
 
@@ -367,5 +395,5 @@ def _meets_all(configuration: Configuration, names: set[str]) -> bool:
 
 
 def _roster(epoch: int, configuration: Configuration, past: Sequence[Past], underway: Underway) -> Roster:
-    addresses = {member: underway.addresses[member] for member in members(configuration)}
+    addresses = {member: underway.addresses[member] for member in sorted(members(configuration))}
     return Roster(epoch, configuration, addresses, tuple((part.accept, part.copied) for part in past))

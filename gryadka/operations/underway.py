@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from gryadka.operations.plan import Adopt, Copy, Past, Plan, Rescan, Start, Step, Stop
@@ -30,6 +30,14 @@ class Underway:
     def ends(self) -> int:
         """The epoch in which it ends."""
         return self.epoch + sum(isinstance(step, Adopt) for step in self.plan.steps)
+
+    def arrived(self, epoch: int) -> Self:
+        """Return it with all steps done that came before this epoch, which an acceptor knows of: who missed some of
+        the plan remembers less of it than was done. In its last epoch, nobody keeps it but who missed that one: so
+        the configuration is yet to be told."""
+        adoptions = [number for number, step in enumerate(self.plan.steps) if isinstance(step, Adopt)]
+        before = adoptions[epoch - self.epoch - 1] if self.epoch < epoch <= self.ends else 0
+        return replace(self, done=before if epoch == self.ends else max(self.done, before))
 
     def in_words(self, step: Step) -> str:
         """Say what a step does, with names in place of identities."""
