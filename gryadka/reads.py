@@ -17,7 +17,7 @@ The explorer covers this rule and its wrong variants: `gryadka.checking.deletion
 
 from __future__ import annotations
 
-from gryadka.protocol.acceptor import ZERO, Read, State
+from gryadka.protocol.acceptor import ZERO, Ballot, Read, State
 from gryadka.protocol.configuration import Configuration, Quorum
 from gryadka.protocol.round import Round, Status
 
@@ -40,6 +40,11 @@ class QuorumRead(Round):
     def latest(self) -> State:
         """The state with the highest accepted ballot, among those shown."""
         return max(self._shown().values(), key=lambda state: state.accepted, default=State())
+
+    @property
+    def promised(self) -> Ballot:
+        """The highest promised ballot, among the states shown."""
+        return max((state.promised for state in self._shown().values()), default=ZERO)
 
     @property
     def status(self) -> Status:

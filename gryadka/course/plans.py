@@ -307,7 +307,7 @@ class _Steps(Coordinator):
                 await self._bring(current, step.to if isinstance(step, Copy) else ())
             current = following
 
-    async def _read(self, current: Configuration, links: Mapping[str, Member], key: str) -> list[State]:
+    async def _read(self, current: Configuration, links: Mapping[str, Member], key: str) -> dict[str, State]:
         # From a quorum of those that answer. Who has not adopted the configuration yet might accept, once it was
         # read, what comes late from an older one.
         found: dict[str, State] = {}
@@ -316,7 +316,7 @@ class _Steps(Coordinator):
                 with suppress(AcceptorError):
                     await links[name].adopt(self._epoch, current)
                     found[name] = await state_of(links[name], key)
-        return list(found.values())
+        return found
 
 
 def _new(number: int, seed: int, configuration: Configuration, acceptors: Mapping[str, Acceptor]) -> Proposer:

@@ -12,6 +12,10 @@ b. *The past is seen.* A record that nobody has changed for long was accepted un
 A **rescan** chooses every record again, under the configuration in force: the past is then that one alone.
 A **copy** brings every record that a quorum holds to the newcomers: whoever meets a newcomer sees the past.
 
+Old proposers count as well: one with a high ballot may still be at work on servers that were left behind, and nothing
+may be chosen below it. Majorities keep that with the two rules, since whoever meets what was accepted then meets what
+was promised, too; and a copy takes the promises along (see `records`).
+
     plan = make_plan(Configuration.majority("ABC"), "ABCDE")
     for step in plan.steps:
         print(step)
@@ -58,7 +62,7 @@ class Rescan:
 
 @dataclass(frozen=True)
 class Copy:
-    """Bring every record to the newcomers, as a quorum of the others holds it."""
+    """Bring every record to the newcomers, as a quorum of the others shows it, and what they have promised."""
 
     to: tuple[str, ...]
 

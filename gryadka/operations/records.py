@@ -5,6 +5,14 @@ acceptors that together meet every accept quorum that a record may have been acc
 
 With K records and 2F+1 acceptors a rescan asks every acceptor twice for each record, a prepare and an accept,
 and both carry it; a copy reads it from a majority and writes it to each newcomer.
+
+A newcomer stands in for acceptors that it has never heard of, so it takes over two things:
+
+- *what is chosen*, as a quorum read shows it (gryadka/reads.py). What only some have accepted is not copied: the
+  newcomer's copy would look like one more vote. Such a record is chosen again instead, as in a rescan;
+- *what is promised*, the highest of it. An old proposer may still be at work with a high ballot, on acceptors that
+  are left behind. Without its promise the newcomers would help to choose something below that, which is lost when
+  somebody comes upon what the old one left.
 """
 
 from __future__ import annotations
@@ -17,9 +25,12 @@ from gryadka.acceptors.identity import Connect
 from gryadka.acceptors.redis import RedisAcceptor, to_ballot
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
+from gryadka.operations.plan import members
 from gryadka.proposer import Proposer
-from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, State
+from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, Prepare, State
 from gryadka.protocol.configuration import Configuration, Quorum
+from gryadka.protocol.round import Status
+from gryadka.reads import QuorumRead
 
 AT_ONCE = 64
 PAUSE_S = (0.001, 0.01)  # a longer one would never catch up with a register that is changed all the time
@@ -57,7 +68,7 @@ class Records:
 
     async def rescan(self, past: Iterable[Quorum]) -> int:
         """Choose every record again under the configuration in force. Returns how many records moved."""
-        names = {*self._configuration.prepare.members, *self._configuration.accept.members}
+        names = members(self._configuration)
         acceptors = {name: self._acceptors[name] for name in names}
         async with Proposer(self._configuration, acceptors, timeout_s=self._timeout_s, pause_s=PAUSE_S) as proposer:
 
@@ -75,27 +86,24 @@ class Records:
         ) as proposer:
 
             async def bring(key: str) -> None:
-                latest = max(await self._read(key), key=lambda state: state.accepted)
-                if latest.accepted == ZERO:
-                    return
-                assert latest.value is not None
-                copy = Accept(latest.accepted, latest.value, latest.accepted)
-                for newcomer in to:
-                    (reply,) = await self._acceptors[newcomer].send([(key, copy)])
-                    if isinstance(reply, AcceptorError):
-                        raise reply
-                    self._moved += 1
-                    if isinstance(reply, Conflict):  # it has promised more, or its floor is higher
-                        await self._identity(proposer, key)
+                read = QuorumRead(self._configuration)
+                self._moved += len(self._sources)
+                asked = (state_of(self._acceptors[source], key) for source in self._sources)
+                for source, state in zip(self._sources, await asyncio.gather(*asked), strict=True):
+                    read.receive(source, read.message, state)
+                known = read.status is Status.REACHED
+                if not known or not all([await self._taken(newcomer, key, read) for newcomer in to]):
+                    await self._identity(proposer, key)
+                    self._moved += len(members(self._configuration)) * 2
 
             await for_each(await self.keys(past), bring, self._told)
         return self._moved
 
     async def keys(self, past: Iterable[Quorum]) -> list[str]:
         """Return the keys of all records, sorted. Raises `AcceptorError` if too few acceptors answer."""
-        members = self._configuration.prepare.members
-        lists = await asyncio.gather(*map(self._listed, members), return_exceptions=True)
-        found = {name: keys for name, keys in zip(members, lists, strict=True) if isinstance(keys, set)}
+        asked = self._configuration.prepare.members
+        lists = await asyncio.gather(*map(self._listed, asked), return_exceptions=True)
+        found = {name: keys for name, keys in zip(asked, lists, strict=True) if isinstance(keys, set)}
         if not all(quorum.lost_without(found) for quorum in past) or not self._configuration.prepare.met_by(found):
             faults = "; ".join(str(fault) for fault in lists if isinstance(fault, Exception))
             raise AcceptorError("the cluster", f"has too few acceptors that answer to list all records ({faults})")
@@ -117,9 +125,19 @@ class Records:
             await wire.close()
         return keys
 
-    async def _read(self, key: str) -> list[State]:
-        self._moved += len(self._sources)
-        return await asyncio.gather(*(state_of(self._acceptors[name], key) for name in self._sources))
+    async def _taken(self, newcomer: str, key: str, read: QuorumRead) -> bool:
+        # Whether it knows by now what the read has shown.
+        copy, acceptor = copy_of(read), self._acceptors[newcomer]
+        if copy is None:
+            return True
+        (reply,) = await acceptor.send([(key, copy)])
+        if isinstance(reply, AcceptorError):
+            raise reply
+        self._moved += isinstance(copy, Accept)
+        if not isinstance(reply, Conflict):
+            return True
+        held = await state_of(acceptor, key)  # it took the copy before, or its floor is higher
+        return held.accepted >= read.latest.accepted and held.promised >= read.promised
 
     async def _identity(self, proposer: Proposer, key: str) -> None:
         # The identity may be chosen twice without harm.
@@ -131,6 +149,15 @@ class Records:
             except (NotApplied, OutcomeUnknown):
                 if asyncio.get_running_loop().time() > deadline_s:
                     raise
+
+
+def copy_of(read: QuorumRead) -> Accept | Prepare | None:
+    """Return what a newcomer is asked, so that it knows what a read has shown; None if there is nothing to know."""
+    latest, promised = read.latest, read.promised
+    if latest.accepted == ZERO:
+        return None if promised == ZERO else Prepare(promised)
+    assert latest.value is not None
+    return Accept(latest.accepted, latest.value, promised)
 
 
 async def for_each(keys: Collection[str], work: Callable[[str], Awaitable[None]], told: Told) -> None:

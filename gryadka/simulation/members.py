@@ -21,9 +21,12 @@ from typing import Any, Protocol
 from gryadka.acceptors import Acceptor, state_of
 from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
 from gryadka.operations.plan import Adopt, Copy, Past, Plan, Rescan, Start, make_plan, members
+from gryadka.operations.records import copy_of
 from gryadka.proposer import Proposer
-from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, State
+from gryadka.protocol.acceptor import ZERO, Ballot, Conflict, State
 from gryadka.protocol.configuration import Configuration
+from gryadka.protocol.round import Status
+from gryadka.reads import QuorumRead
 from gryadka.simulation.network import InForce, Network, Order
 
 HOST = "M1"
@@ -137,13 +140,16 @@ class Coordinator:
             if not to:
                 await self._identity(proposer, key)
             for newcomer in to:
-                latest = max(await self._read(current, links, key), key=lambda state: state.accepted)
-                if latest.accepted != ZERO and not await self._write(links[newcomer], key, latest):
+                read = QuorumRead(current)
+                for name, state in (await self._read(current, links, key)).items():
+                    read.receive(name, read.message, state)
+                known = read.status is Status.REACHED
+                if not known or not await self._taken(links[newcomer], key, read):
                     await self._identity(proposer, key)
         await proposer.close()
 
-    async def _read(self, current: Configuration, links: Mapping[str, Member], key: str) -> list[State]:
-        return [await self._state(links[name], key) for name in current.prepare.members[-current.prepare.size :]]
+    async def _read(self, current: Configuration, links: Mapping[str, Member], key: str) -> dict[str, State]:
+        return {name: await self._state(links[name], key) for name in current.prepare.members[-current.prepare.size :]}
 
     async def _state(self, member: Member, key: str) -> State:
         while True:
@@ -152,15 +158,18 @@ class Coordinator:
             except AcceptorError:
                 await asyncio.sleep(PAUSE_S)
 
-    async def _write(self, newcomer: Member, key: str, latest: State) -> bool:
-        assert latest.value is not None
-        while True:
+    async def _taken(self, newcomer: Member, key: str, read: QuorumRead) -> bool:
+        copy = copy_of(read)
+        while copy:
             try:
-                (reply,) = await newcomer.send([(key, Accept(latest.accepted, latest.value, latest.accepted))])
+                (reply,) = await newcomer.send([(key, copy)])
             except AcceptorError:
                 await asyncio.sleep(PAUSE_S)
             else:
-                return not isinstance(reply, Conflict)
+                held = await self._state(newcomer, key)
+                known = held.accepted >= read.latest.accepted and held.promised >= read.promised
+                return not isinstance(reply, Conflict) or known
+        return True
 
     async def _identity(self, proposer: Proposer, key: str) -> None:
         while True:
