@@ -8,8 +8,9 @@ The change made at ballot `b` adds `b` to the history that the register holds; t
 nothing. So a lost change is a number that is missing.
 
 What must be true: acknowledged histories form one chain; and in every state, whoever asks next, with a ballot above
-all others and any configuration that is still served, finds what was acknowledged. That second question looks one
-ballot ahead of those that are explored, and it sees a loss where it happens, not where somebody comes upon it.
+all others and any configuration that is still served, goes on from what was acknowledged. That second question looks
+one ballot ahead of those that are explored, and it sees a loss where it happens, not where somebody comes upon it.
+What a reader was shown counts as acknowledged, and it is shown what was acknowledged before it began.
 
     model = Members("ABC ABCD", ballots=2)
     print(explore(model.model()))
@@ -19,17 +20,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from gryadka.checking.explore import Model, Property
-from gryadka.checking.members_steps import Acceptor, History, Label, Report, Round, Rules, Steps, View, World
+from gryadka.checking.members_state import Acceptor, History, Label, Report, Round, View, World, longest
+from gryadka.checking.members_steps import Rules, Steps
 from gryadka.checking.numbered import Numbered, Numbers, put
 from gryadka.operations.plan import Plan, Step, make_plan
 from gryadka.protocol.configuration import Configuration
 
 ONE_CHAIN = "acknowledged changes form one chain"
 FOUND = "whoever asks next finds what was acknowledged"
+FRESH = "a reader is shown what was acknowledged before"
 CHOSEN_AT_LAST = "the last members can acknowledge a change"
+
+Known = tuple[int, int, bool]
+"""Of one acceptor: its epoch, the ballot that it accepted last, and whether it knows a certain history."""
 
 
 def planned(goals: str, *, copy: bool = True) -> Plan:
@@ -51,7 +57,8 @@ class Members:
 
     `plan` is the goals of `planned`, or a first configuration and steps, which are taken as they are, right or
     wrong. `ballots` is how many rounds there may be, of everybody together. With `cached_rounds` an accept may carry
-    the promise of a later ballot. Raises `ConfigurationError` if there is no such plan.
+    the promise of a later ballot; with `reader`, somebody reads without a write. Raises `ConfigurationError` if there
+    is no such plan.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class Members:
         ballots: int = 2,
         *,
         cached_rounds: bool = False,
+        reader: bool = False,
         copy: bool = True,
         rules: Rules | None = None,
         symmetric: bool = True,
@@ -68,7 +76,7 @@ class Members:
             made = planned(plan, copy=copy)
             plan = made.begin, made.steps
         self.rules = rules or Rules()
-        self.steps = Steps(*plan, ballots, cached_rounds, self.rules)
+        self.steps = Steps(*plan, ballots, self.rules, cached_rounds=cached_rounds, reader=reader)
         places: dict[tuple[bool, ...], list[int]] = {}
         for place, name in enumerate(self.steps.names):
             places.setdefault(self.steps.role(name), []).append(place)
@@ -99,11 +107,15 @@ class Members:
 
     def model(self, *, only_clients: bool = False) -> Model[Numbers, Label]:
         """For `explore`. With `only_clients`, only for what a client can see, which may take a ballot more."""
-        wanted = [Property(ONE_CHAIN, self.one_chain), Property(FOUND, self.found_by_the_next)]
+        wanted = [Property(ONE_CHAIN, self.one_chain)]
+        if self.steps.reader:
+            wanted.append(Property(FRESH, self.fresh))
+        if not only_clients:
+            wanted.append(Property(FOUND, self.found_by_the_next))
         return Model(
             initial=[self.initial],
             successors=self.successors,
-            invariants=wanted[:1] if only_clients else wanted,
+            invariants=wanted,
             must_reach=[Property(CHOSEN_AT_LAST, self.chosen_at_last)],
             canonical=self.sort_acceptors,
         )
@@ -147,11 +159,22 @@ class Members:
             if voted >= self.steps.configurations[epoch].accept.size:
                 cells = [self._told(cell, ballot) for cell in cells]
                 number = self._acknowledged(number, ballot)
+        if self.steps.reader and self._worlds[number].reading:
+            number, cells = self._answered(number, cells)
         if not self._is_over(number):
             number, left = self._coordinated(number, tuple([self._view(cell) for cell in cells]))
             if left:
                 cells = [self._unread(cell) for cell in cells]
         return (number, *cells)
+
+    def _answered(self, number: int, cells: list[int]) -> tuple[int, list[int]]:
+        world = self._worlds[number]
+        after = self.steps.answered(world, [self._cells[cell].shown for cell in cells])
+        if after is world:
+            return number, cells
+        return self._worlds.number(after), [
+            self._cells.number(self._cells[cell]._replace(shown=None)) for cell in cells
+        ]
 
     def _find_coordinated(self, number: int, seen: Numbers) -> tuple[int, bool]:
         # The world once the coordinator has gone as far as it can, and whether it left the step that it was in.
@@ -161,7 +184,7 @@ class Members:
             world = self.steps.copying(world, acceptors)
             if not self.steps.is_done(world, acceptors):
                 return self._worlds.number(world), world.done > begun
-            world = world._replace(done=world.done + 1, copied=())
+            world = world._replace(done=world.done + 1, copied=(), differ=False)
             acceptors = [view._replace(read=None) for view in acceptors]
 
     def _find_view(self, cell: int) -> int:
@@ -222,23 +245,33 @@ class Members:
         """No quorum that would still promise and no quorum that would still accept can do without what is known."""
         return self.missed(state) is None
 
+    def fresh(self, state: Numbers) -> bool:
+        """What the reader was shown goes on from what was acknowledged when it began."""
+        reading = self.world(state).reading
+        return reading is None or reading.value is None or reading.value[: len(reading.begun)] == reading.begun
+
     def missed(self, state: Numbers) -> tuple[int, tuple[int, ...]] | None:
-        """Return an epoch and a prepare quorum (places) that would miss an acknowledged history; None if none would."""
+        """Return an epoch and a prepare quorum (places) that would go on without an acknowledged history, since none
+        of it knows that, or somebody holds something else with a higher ballot; None if there is no such quorum."""
         history = self._longest(state[0])
         return self._missed(tuple([self._knows(cell, history) for cell in state[1:]])) if history else None
 
-    def _find_knows(self, cell: int, history: History) -> tuple[int, bool]:
+    def _find_knows(self, cell: int, history: History) -> Known:
         acceptor = self._cells[cell]
-        return acceptor.epoch, acceptor.held.value[: len(history)] == history
+        return acceptor.epoch, acceptor.held.accepted, acceptor.held.value[: len(history)] == history
 
-    def _find_missed(self, known: tuple[tuple[int, bool], ...]) -> tuple[int, Numbers] | None:
-        for epoch in range(1 + max(own for own, _ in known)):
-            serve = [not self.rules.refuses(own, epoch) for own, _ in known]
+    def _find_missed(self, known: tuple[Known, ...]) -> tuple[int, Numbers] | None:
+        for epoch in range(1 + max(own for own, *_ in known)):
             configuration = self.steps.configurations[epoch]
-            without = [place for place in self.steps.prepare[epoch] if serve[place] and not known[place][1]]
-            served = sum(serve[place] for place in self.steps.accept[epoch])
-            if len(without) >= configuration.prepare.size and served >= configuration.accept.size:
-                return epoch, tuple(without[: configuration.prepare.size])
+            serve = {place for place, (own, *_) in enumerate(known) if not self.rules.refuses(own, epoch)}
+            if len(serve & set(self.steps.accept[epoch])) < configuration.accept.size:
+                continue
+            asked = [place for place in self.steps.prepare[epoch] if place in serve]
+            for latest in asked:
+                _, ballot, knows = known[latest]
+                rest = [place for place in asked if place != latest and known[place][1] <= ballot]
+                if not knows and len(rest) + 1 >= configuration.prepare.size:
+                    return epoch, tuple(sorted([latest, *rest[: configuration.prepare.size - 1]]))
         return None
 
     def chosen_at_last(self, state: Numbers) -> bool:
@@ -250,11 +283,13 @@ class Members:
         )
 
     def _find_longest(self, number: int) -> History:
-        return max((round.value for round in self._worlds[number].rounds if round.acknowledged), key=len, default=())
+        return longest(self._worlds[number])
 
     def _find_chain(self, number: int) -> bool:
         told = [round.value for round in self._worlds[number].rounds if round.acknowledged]
-        return all(later[: len(one)] == one for one, later in combinations(told, 2))
+        in_order = all(later[: len(one)] == one for one, later in combinations(told, 2))
+        by_length = sorted(self._worlds[number].known, key=len)
+        return in_order and all(later[: len(one)] == one for one, later in pairwise(by_length))
 
     # How a state is put together.
 

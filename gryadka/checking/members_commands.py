@@ -16,7 +16,7 @@ import typer
 from gryadka.checking.commands import EXIT_CODES
 from gryadka.checking.explore import Budget, BudgetSpent, Verdict, Violation, explore, progress_bar
 from gryadka.checking.members import Members
-from gryadka.checking.members_steps import Label
+from gryadka.checking.members_state import Label
 from gryadka.checking.members_words import tell, why
 from gryadka.checking.members_zoo import MUTANTS, SOUND_VARIANTS
 from gryadka.checking.numbered import Numbers

@@ -1,7 +1,7 @@
 """The steps of a change of members: what an acceptor may do next, and how far the coordinator has come.
 
-What may live here: the steps, on plain records, and the rules that they ask. Numbers and the search know nothing of
-it (`members`). A wrong rule overrides a method of `Rules` (`members_zoo`).
+What may live here: the steps, on the records of `members_state`, and the rules that they ask. Numbers and the search
+know nothing of it (`members`). A wrong rule overrides a method of `Rules` (`members_zoo`).
 
 - **No network.** What was sent stays sent, and an acceptor may answer it at any time, or never. So sending need not
   be a step of its own: a message is there once somebody could have sent it. That is loss, delay and duplication.
@@ -9,75 +9,30 @@ it (`members`). A wrong rule overrides a method of `Rules` (`members_zoo`).
   an acceptor ever told anybody of: one that was paused, or that nobody knows, asks on in an old one.
 - **A coordinator** takes the plan's steps in order, and tells, reads and copies one acceptor after the other. It
   goes on as soon as it may; if nobody answers it, that is a coordinator that was killed there.
+- **A reader**, if there is one, asks without writing (gryadka/reads.py), in any configuration that is still served.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
-from typing import Literal, NamedTuple
 
+from gryadka.checking.members_state import (
+    Acceptor,
+    History,
+    Label,
+    Reading,
+    Report,
+    Round,
+    Seen,
+    View,
+    World,
+    longest,
+    with_round,
+)
 from gryadka.checking.numbered import put
 from gryadka.operations.plan import Adopt, Copy, Rescan, Start, Step, members
 from gryadka.protocol.configuration import Configuration, Quorum
-
-History = tuple[int, ...]
-Kind = Literal["change", "identity", "cached"]
-
-
-class Report(NamedTuple):
-    """What an acceptor holds: the ballot that it accepted last, and the history."""
-
-    accepted: int
-    value: History
-
-
-class Acceptor(NamedTuple):
-    """One acceptor, and those of its answers that may still matter, by ballot."""
-
-    promised: int
-    held: Report
-    epoch: int
-    promises: tuple[Report | None, ...]
-    votes: tuple[bool, ...]
-    read: Report | None = None  # what the coordinator has read here, in the present step
-
-
-class View(NamedTuple):
-    """What the coordinator looks at: an acceptor's epoch, and what it has read there."""
-
-    epoch: int
-    read: Report | None
-
-
-class Round(NamedTuple):
-    """What is done at one ballot. `epoch` tells whose quorum promised, `sent_in` whose has to accept."""
-
-    kind: Kind | None = None  # None: nobody has used this ballot
-    epoch: int = 0
-    sent_in: int | None = None  # None: no accept was sent
-    value: History = ()
-    promise: int = 0  # the ballot whose promise the accept carries: a later one, or its own
-    acknowledged: bool = False
-
-
-class World(NamedTuple):
-    """All that is not an acceptor's own: rounds by ballot, the plan's steps that are done, and copies."""
-
-    rounds: tuple[Round, ...]
-    done: int = 0
-    copies: tuple[tuple[int, Report], ...] = ()  # those that were sent, each with its sender's epoch
-    copied: tuple[int, ...] = ()  # the newcomers that took one in the present step
-
-
-class Label(NamedTuple):
-    """A step: what the acceptor at a place did. `epoch`, `kind` and `heard` say more where telling needs it."""
-
-    act: Literal["adopts", "promises", "accepts", "is read", "takes a copy", "forgets"]
-    place: int
-    ballot: int = 0
-    epoch: int = 0
-    heard: tuple[int, ...] = ()
 
 
 class Rules:
@@ -86,6 +41,10 @@ class Rules:
     def refuses(self, own: int, epoch: int) -> bool:
         """Say whether an acceptor, its own epoch being `own`, refuses a message of this epoch."""
         return own > epoch
+
+    def refuses_reader(self, own: int, epoch: int) -> bool:
+        """Say whether an acceptor, its own epoch being `own`, refuses to show what it holds to a reader of this one."""
+        return self.refuses(own, epoch)
 
     def sends_in(self, round: Round, latest: int) -> Sequence[int]:
         """Say in which epochs a round's accept may be sent; `latest` is the last that anybody was told of."""
@@ -103,6 +62,27 @@ class Rules:
     def sources(self, current: Configuration) -> Quorum:
         """Say from which quorum a copy is read."""
         return current.prepare
+
+    def is_chosen(self, read: Sequence[Seen]) -> bool:
+        """Say whether what a quorum of sources has shown may be copied.
+
+        What only some have accepted is not: on the newcomer it would look like one more vote.
+        """
+        return len({one.held for one in read}) == 1
+
+    def promise(self, read: Sequence[Seen]) -> int:
+        """Return what a newcomer is to promise, that gets a copy of what these have shown: the highest promise.
+
+        An old proposer may be at work with it, on acceptors that are left behind.
+        """
+        return max(one.promised for one in read)
+
+    def shows(self, configuration: Configuration, told: Sequence[Report]) -> bool:
+        """Say whether a reader may answer, once members of the prepare quorum have shown this."""
+        agree = sum(one == max(told) for one in told)
+        return len(told) >= configuration.prepare.size and (
+            not max(told).accepted or agree >= configuration.accept.size
+        )
 
     def epoch_after(self, own: int, epoch: int) -> int:
         """Return an acceptor's epoch once it has said yes to a message of this epoch.
@@ -127,10 +107,18 @@ class Steps:
     """What may happen while these steps of a plan are taken, under these rules."""
 
     def __init__(
-        self, begin: Configuration, steps: Sequence[Step], ballots: int, cached_rounds: bool, rules: Rules
+        self,
+        begin: Configuration,
+        steps: Sequence[Step],
+        ballots: int,
+        rules: Rules,
+        *,
+        cached_rounds: bool = False,
+        reader: bool = False,
     ) -> None:
         self.plan = tuple(steps)
         self.rules = rules
+        self.reader = reader
         self.ballots = range(1, ballots + 1)
         self.cached_rounds = cached_rounds
         self.configurations = [begin, *(step.configuration for step in self.plan if isinstance(step, Adopt))]
@@ -163,6 +151,8 @@ class Steps:
         if world.done < len(self.plan):
             yield from self._read(world, place, cell)
         yield from self._take_copy(world, place, cell)
+        if self.reader and cell.shown is None:
+            yield from self._show(world, place, cell, latest)
         if self.rules.may_forget() and cell.promised:
             yield Label("forgets", place), cell._replace(promised=0, held=Report(0, ())), world
 
@@ -175,7 +165,7 @@ class Steps:
         begun: list[Round] = [round]
         if round.kind is None:
             begun = [Round("change", epoch) for epoch in range(latest + 1)]
-            if isinstance(self.present(world), Rescan):
+            if isinstance(self.present(world), Rescan) or world.differ:
                 begun.append(Round("identity", self.epoch(world)))
         for each in begun:
             if place in self.prepare[each.epoch] and not self.rules.refuses(cell.epoch, each.epoch):
@@ -195,7 +185,7 @@ class Steps:
             promises = put(promises, round.promise, held)
         votes = put(cell.votes, ballot, not round.acknowledged)
         epoch = self.rules.epoch_after(cell.epoch, round.sent_in)
-        return Acceptor(round.promise, held, epoch, promises, votes, cell.read)
+        return Acceptor(round.promise, held, epoch, promises, votes, cell.read, cell.shown)
 
     # -- proposers --
 
@@ -245,18 +235,39 @@ class Steps:
         step, epoch = self.present(world), self.epoch(world)
         asked = isinstance(step, Copy) or (isinstance(step, Rescan) and not cell.promised)
         readable = place in self.prepare[epoch] and self.rules.may_be_read(cell.epoch, epoch)
-        if asked and readable and cell.read != cell.held:
-            yield Label("is read", place), cell._replace(read=cell.held), world
+        if asked and readable and cell.read != (seen := Seen(cell.promised, cell.held)):
+            yield Label("is read", place), cell._replace(read=seen), world
 
     def _take_copy(self, world: World, place: int, cell: Acceptor) -> Iterator[tuple[Label, Acceptor, World]]:
         for number, step in enumerate(self.plan[: world.done + 1]):
             if isinstance(step, Copy) and self.names[place] in step.to:
                 for epoch, copy in world.copies:
-                    fresh = copy.accepted >= cell.promised and copy.accepted > cell.held.accepted
-                    if fresh and not self.rules.refuses(cell.epoch, epoch):
-                        after = cell._replace(promised=copy.accepted, held=copy)
-                        copied = tuple(sorted({*world.copied, place})) if number == world.done else world.copied
-                        yield Label("takes a copy", place, copy.accepted), after, world._replace(copied=copied)
+                    after = _with_copy(cell, copy)
+                    copied = tuple(sorted({*world.copied, place})) if number == world.done else world.copied
+                    news = after != cell or copied != world.copied
+                    if after and news and not self.rules.refuses(cell.epoch, epoch):
+                        yield Label("takes a copy", place, copy.held.accepted), after, world._replace(copied=copied)
+
+    def _show(self, world: World, place: int, cell: Acceptor, latest: int) -> Iterator[tuple[Label, Acceptor, World]]:
+        begun = [world.reading] if world.reading else [Reading(epoch, longest(world)) for epoch in range(latest + 1)]
+        for reading in begun:
+            epoch = reading.epoch
+            if (
+                reading.value is None
+                and place in self.prepare[epoch]
+                and not self.rules.refuses_reader(cell.epoch, epoch)
+            ):
+                after = cell._replace(shown=cell.held, epoch=self.rules.epoch_after(cell.epoch, epoch))
+                yield Label("shows", place, epoch=epoch), after, world._replace(reading=reading)
+
+    def answered(self, world: World, shown: Sequence[Report | None]) -> World:
+        """Return the world once its reader has an answer, if these acceptors, by place, have shown enough."""
+        if not (reading := world.reading) or reading.value is not None:
+            return world
+        told = [report for place in self.prepare[reading.epoch] if (report := shown[place]) is not None]
+        if not told or not self.rules.shows(self.configurations[reading.epoch], told):
+            return world
+        return world._replace(reading=reading._replace(value=max(told).value))
 
     def copying(self, world: World, cells: Sequence[View]) -> World:
         """Return the world with the copies that the coordinator may send, having read what it has."""
@@ -265,8 +276,12 @@ class Steps:
             return world
         sources = self.rules.sources(self.configurations[epoch])
         known = [read for name in sources.members if (read := cells[self.names.index(name)].read)]
-        latest = {(epoch, max(quorum)) for quorum in combinations(known, sources.size)}
-        return world._replace(copies=tuple(sorted({*world.copies, *(one for one in latest if one[1].accepted)})))
+        quorums = [*combinations(known, sources.size)]
+        agreed = [quorum for quorum in quorums if self.rules.is_chosen(quorum)]
+        sent = {(epoch, Seen(self.rules.promise(one), max(seen.held for seen in one))) for one in agreed}
+        copies = {*world.copies, *(one for one in sent if one[1].promised)}
+        differ = world.differ or len(agreed) < len(quorums) or len(copies) > 1
+        return world._replace(copies=tuple(sorted(copies)), differ=differ)
 
     def is_done(self, world: World, cells: Sequence[View]) -> bool:
         """Say whether the coordinator may go on to the next step."""
@@ -275,10 +290,15 @@ class Steps:
             told = {name for name, cell in zip(self.names, cells, strict=True) if cell.epoch > epoch}
             return self.rules.is_adopted(self.configurations[epoch], step.configuration, told)
         if isinstance(step, Rescan | Copy) and self.rules.brings(step):
-            nothing = {name for name, cell in zip(self.names, cells, strict=True) if cell.read == Report(0, ())}
+            nothing = {
+                name
+                for name, cell in zip(self.names, cells, strict=True)
+                if cell.read and not self.rules.promise([cell.read])
+            }
             if isinstance(step, Copy):
                 everywhere = all(self.names.index(name) in world.copied for name in step.to)
-                return everywhere or self.rules.sources(self.configurations[epoch]).met_by(nothing)
+                unheard = self.rules.sources(self.configurations[epoch]).met_by(nothing)
+                return everywhere or unheard or self._is_rescanned(world, epoch)
             return self._is_rescanned(world, epoch) or self._lists_nothing(world, epoch, nothing)
         return step is not None
 
@@ -295,5 +315,8 @@ class Steps:
         return met and self.configurations[epoch].prepare.met_by(nothing)
 
 
-def with_round(world: World, ballot: int, round: Round) -> World:
-    return world._replace(rounds=put(world.rounds, ballot, round))
+def _with_copy(cell: Acceptor, copy: Seen) -> Acceptor | None:
+    # The acceptor once it knows all of it; None if it refuses, having promised more.
+    if cell.held.accepted >= copy.held.accepted:
+        return cell._replace(promised=max(cell.promised, copy.promised))
+    return cell._replace(promised=copy.promised, held=copy.held) if copy.held.accepted >= cell.promised else None

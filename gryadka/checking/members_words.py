@@ -11,8 +11,9 @@ from itertools import combinations, pairwise
 from typing import NamedTuple
 
 from gryadka.checking.explore import Step, Violation
-from gryadka.checking.members import ONE_CHAIN, Members
-from gryadka.checking.members_steps import History, Label, Report, Rules
+from gryadka.checking.members import FRESH, ONE_CHAIN, Members
+from gryadka.checking.members_state import History, Label, Report, longest
+from gryadka.checking.members_steps import Rules
 from gryadka.checking.numbered import Numbers
 from gryadka.operations.plan import Adopt, Copy, Rescan
 from gryadka.operations.plan import Step as PlanStep
@@ -45,20 +46,23 @@ def why(model: Members, violation: Violation[Numbers, Label]) -> str:
     if not violation.trace:
         return f"whatever happens, it is never so that {violation.name}"
     state = violation.trace[-1].state
-    rounds = [round for round in model.world(state).rounds if round.acknowledged]
+    known = model.world(state).known
     if violation.name == ONE_CHAIN:
-        for one, other in combinations([round.value for round in rounds], 2):
+        for one, other in combinations(known, 2):
             if other[: len(one)] != one:
                 return (
                     f"{_list(one)} and {_list(other)} were acknowledged, and the second does not go on from the first"
                 )
+    reading = model.world(state).reading
+    if violation.name == FRESH and reading and reading.value is not None:
+        return (
+            f"{_list(reading.begun)} was acknowledged before the reader began, and it is shown {_list(reading.value)}"
+        )
     missed = model.missed(state)
     assert missed, "the property fails in the last state of its trace"
-    longest = max((round.value for round in rounds), key=len)
+    told = _list(longest(model.world(state)))
     names = _names(model, missed[1])
-    return (
-        f"{_list(longest)} was acknowledged, but whoever asks {names}, a quorum in epoch {missed[0]}, finds it nowhere"
-    )
+    return f"{told} was acknowledged, but whoever asks {names}, a quorum in epoch {missed[0]}, goes on without it"
 
 
 def events(model: Members, trace: Sequence[Step[Numbers, Label]]) -> list[Event]:
@@ -117,8 +121,17 @@ class _Teller:
                     words += f"; with that, {_list(round.value)} is acknowledged"
             case "is read":
                 words = f"the coordinator reads {self.name}, and finds {_report(self.cell.held)}"
+                if self.cell.promised > self.cell.held.accepted:
+                    words += f", with ballot {self.cell.promised} promised"
             case "takes a copy":
-                words = f"{self.name} takes a copy from the coordinator, {_report(self.cells[label.place].held)}"
+                after = self.cells[label.place]
+                words = f"{self.name} takes a copy from the coordinator, {_report(after.held)}"
+                if after.promised > after.held.accepted:
+                    words += f", and promises ballot {after.promised}"
+            case "shows":
+                words = f"{self.name} shows {_report(self.cell.held)} to a reader in epoch {label.epoch}"
+                if self.then.reading and self.then.reading.value is not None:
+                    words += f"; with that, {_list(self.then.reading.value)} is read"
             case "forgets":
                 words = f"{self.name} is replaced by an empty server, which answers in its name"
         return f"{words}.{self._progress()}"
@@ -131,12 +144,12 @@ class _Teller:
         if label.act == "accepts" and label.heard and label.epoch not in right.sends_in(round, label.epoch):
             return f"a round that began in epoch {round.epoch} ends with it"
         epoch = (round.sent_in or 0) if label.act == "accepts" else label.epoch
-        if label.act in ("promises", "accepts") and right.refuses(self.cell.epoch, epoch):
+        if label.act in ("promises", "accepts", "shows") and right.refuses(self.cell.epoch, epoch):
             return f"{self.name} works in epoch {self.cell.epoch}, and refuses whoever works in epoch {epoch}"
         now = self.model.steps.epoch(self.world)
         if label.act == "is read" and not right.may_be_read(self.cell.epoch, now):
             return f"{self.name} is not read before it has adopted epoch {now}"
-        if label.act in ("promises", "accepts") and self.cells[label.place].epoch < epoch:
+        if label.act in ("promises", "accepts", "shows") and self.cells[label.place].epoch < epoch:
             return f"{self.name} notes epoch {epoch}, and serves no earlier one any more"
         return ""
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from gryadka.checking.members import FOUND, Members
-from gryadka.checking.members_steps import Round, Rules
+from gryadka.checking.members_state import Report, Round, Seen
+from gryadka.checking.members_steps import Rules
 from gryadka.checking.zoo import Animal
 from gryadka.operations.plan import Adopt, Copy, Rescan, Start, Step
 from gryadka.protocol.configuration import Configuration, Quorum
@@ -33,29 +34,30 @@ class Change(Animal[Members]):
     ballots: int
     caught_by: str
     cached_rounds: bool = False
+    reader: bool = False
     copy: bool = True
 
     def model(self) -> Members:
         """Return the model of it."""
-        rules = self.rules()
-        return Members(self.plan, self.ballots, cached_rounds=self.cached_rounds, copy=self.copy, rules=rules)
+        options = {"cached_rounds": self.cached_rounds, "reader": self.reader, "copy": self.copy}
+        return Members(self.plan, self.ballots, rules=self.rules(), **options)
 
 
 MUTANTS: list[Change] = []
 SOUND_VARIANTS: list[Change] = []
 
 
-def _wrong(plan: str | Handmade, ballots: int = 2, *, cached_rounds: bool = False) -> Callable[[R], R]:
+def _wrong(plan: str | Handmade, ballots: int = 2, caught_by: str = FOUND, **options: bool) -> Callable[[R], R]:
     def add(rules: R) -> R:
-        MUTANTS.append(Change(rules, plan, ballots, FOUND, cached_rounds))
+        MUTANTS.append(Change(rules, plan, ballots, caught_by, **options))
         return rules
 
     return add
 
 
-def _sound(plan: str | Handmade, *, copy: bool = True) -> Callable[[R], R]:
+def _sound(plan: str | Handmade, **options: bool) -> Callable[[R], R]:
     def add(rules: R) -> R:
-        SOUND_VARIANTS.append(Change(rules, plan, 2, "", copy=copy))
+        SOUND_VARIANTS.append(Change(rules, plan, 2, "", **options))
         return rules
 
     return add
@@ -93,28 +95,36 @@ class LetsOldEpochsIn(Rules):
         return False
 
 
-@_wrong(GROWTH, 3, cached_rounds=True)
-class KeepsItsCacheAcrossAChange(Rules):
-    """Goes on from a cached round in the next configuration, with promises of the one before."""
-
-    def sends_in(self, round: Round, latest: int) -> Sequence[int]:
-        return range(round.epoch, latest + 1) if round.kind == "cached" else (round.epoch,)
-
-
-@_wrong(GROWTH)
-class EndsItsRoundInTheNextEpoch(Rules):
-    """Learns of the next configuration in the middle of a round, and sends the accept there."""
-
-    def sends_in(self, round: Round, latest: int) -> Sequence[int]:
-        return range(round.epoch, latest + 1)
-
-
 @_wrong(GROWTH)
 class CopiesFromOneAcceptor(Rules):
     """Copies what one acceptor holds, which may have missed the latest."""
 
     def sources(self, current: Configuration) -> Quorum:
         return Quorum(current.prepare.members, 1)
+
+
+@_wrong(_handmade("ABC", Start("D"), _adopt("ABCD"), Copy(("D",)), _adopt("ABD")))
+class CopiesNoPromise(Rules):
+    """Has newcomers that may help to choose what is below the ballot of an old proposer, which is still at work."""
+
+    def promise(self, read: Sequence[Seen]) -> int:
+        return max(one.held.accepted for one in read)
+
+
+@_wrong("ABC ABCD", reader=True)
+class ReadsWhatOneHasAccepted(Rules):
+    """Has readers that show the latest of a prepare quorum, whether it is chosen or not."""
+
+    def shows(self, configuration: Configuration, told: Sequence[Report]) -> bool:
+        return len(told) >= configuration.prepare.size
+
+
+@_wrong(GROWTH, reader=True)
+class LetsReadersOfOldEpochsIn(Rules):
+    """Has acceptors that show what they hold to readers with any configuration, since to show it changes nothing."""
+
+    def refuses_reader(self, own: int, epoch: int) -> bool:
+        return False
 
 
 @_wrong(_handmade("ABC", Start("D"), _adopt("ABCD"), Copy(("D",)), _adopt("ACD")))
@@ -160,6 +170,22 @@ class RescansTooEarly(Rules):
 @_sound(GROWTH, copy=False)
 class RescansWhereItCouldCopy(Rules):
     """Chooses every record again, though a copy would do."""
+
+
+@_sound(GROWTH, cached_rounds=True)
+class KeepsItsCacheAcrossAChange(Rules):
+    """Goes on from a cached round in the next configuration: its promises were taken over by newcomers."""
+
+    def sends_in(self, round: Round, latest: int) -> Sequence[int]:
+        return range(round.epoch, latest + 1) if round.kind == "cached" else (round.epoch,)
+
+
+@_sound(GROWTH)
+class EndsItsRoundInTheNextEpoch(Rules):
+    """Learns of the next configuration in the middle of a round, and sends the accept there."""
+
+    def sends_in(self, round: Round, latest: int) -> Sequence[int]:
+        return range(round.epoch, latest + 1)
 
 
 @_sound(_handmade("AB", _adopt("ABC"), Start("C")))
