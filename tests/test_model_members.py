@@ -140,13 +140,13 @@ STEPS = {
     "copies no promise": 14,
     "reads what one has accepted": 5,
     "lets readers of old epochs in": 9,
-    "reads who is behind": 11,
-    "serves two epochs at once": 14,
+    "reads who is behind": 12,
     "answers in a dead ones name": 5,
     "takes two steps at once": 3,
     "rescans too early": 6,
 }
-SLOW = {"copies no promise", "reads who is behind", "serves two epochs at once"}
+SLOW = {"copies no promise", "reads who is behind"}
+READS_WHAT_IS_OLD = "lets readers of old epochs in"
 
 # What is wrong is that something was left out, or the plan; each step by itself is one that the rules allow.
 NO_STEP_IS_WRONG = {
@@ -180,7 +180,7 @@ def test_a_wrong_change_is_caught_by_a_shortest_run_that_can_be_told(change: Cha
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", animals([change for change in MUTANTS if change.name not in SLOW]))
+@pytest.mark.parametrize("change", animals([each for each in MUTANTS if each.name not in {*SLOW, READS_WHAT_IS_OLD}]))
 def test_a_client_sees_it_one_ballot_later(change: Change) -> None:
     """The lookahead invents nothing: with a ballot more, two acknowledged histories do not fit together."""
     model = replace(change, ballots=change.ballots + 1).model()
@@ -246,7 +246,7 @@ def test_what_only_one_has_accepted_is_not_copied() -> None:
 
 
 def test_a_reader_that_is_shown_what_is_old_is_caught_by_what_clients_see() -> None:
-    (change,) = [change for change in MUTANTS if change.name == "lets readers of old epochs in"]
+    (change,) = [change for change in MUTANTS if change.name == READS_WHAT_IS_OLD]
     model = change.model()
     verdict = explore(model.model(only_clients=True))
     assert isinstance(verdict, Violation) and verdict.name == FRESH

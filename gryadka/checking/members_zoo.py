@@ -135,14 +135,6 @@ class ReadsWhoIsBehind(Rules):
         return True
 
 
-@_wrong(_handmade("ABC", Start("D"), _adopt("ABCD"), Copy(("D",)), _adopt("ACD")))
-class ServesTwoEpochsAtOnce(Rules):
-    """Has acceptors that heed the coordinator alone: one that it did not reach serves the new and the old."""
-
-    def epoch_after(self, own: int, epoch: int) -> int:
-        return own
-
-
 @_wrong("ABC ABCD")
 class AnswersInADeadOnesName(Rules):
     """Puts an empty server in the place of a dead one, under its identity."""

@@ -20,6 +20,7 @@ from gryadka.acceptors.identity import Connections
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import ConfigurationError
 from gryadka.operations.membership import Progress, Report, Standing, change_members, standing
+from gryadka.operations.plan import members
 from gryadka.operations.records import floor_of, registers
 from gryadka.operations.rescan import rescan as again
 from gryadka.options import AsJson, Cluster, Namespace, Timeout, Yes, grouped
@@ -42,6 +43,9 @@ class How:
     yes: Yes = False
     as_json: AsJson = False
 
+
+UNNAMED = "somewhere"
+"""What a member is called that is at none of the URLs, and whose address nobody knows."""
 
 acceptors = typer.Typer(no_args_is_help=True, help="See and change which servers are the members of the cluster.")
 
@@ -82,7 +86,7 @@ def _rows(found: Standing) -> list[dict[str, Any]]:
         for name, identity in found.identities.items()
     ]
     for identity in sorted(members - set(found.identities.values())):
-        name = found.roster.addresses.get(identity, "somewhere")
+        name = found.roster.addresses.get(identity, UNNAMED)
         rows.append({"name": name, "identity": identity, "state": "member, no answer"})
     return rows
 
@@ -96,14 +100,14 @@ def _steps(found: Standing) -> list[str]:
 def add(url: NewUrl, cluster: Cluster, how: How) -> None:
     """Make a running, empty server a member."""
     newcomer = _name(url)
-    _change(lambda now: [*now, newcomer], cluster, how, url)
+    _change(lambda now, _: [*now, newcomer], cluster, how, url)
 
 
 @acceptors.command()
 @grouped
 def remove(name: Name, cluster: Cluster, how: How) -> None:
     """Take a member out. It may be down, and may be switched off afterwards."""
-    _change(lambda now: _without(now, name), cluster, how)
+    _change(lambda now, gone: _without(now, name, gone), cluster, how)
 
 
 @acceptors.command()
@@ -111,22 +115,28 @@ def remove(name: Name, cluster: Cluster, how: How) -> None:
 def replace(name: Name, url: NewUrl, cluster: Cluster, how: How) -> None:
     """Put a running, empty server in the place of a member, which may be down."""
     newcomer = _name(url)
-    _change(lambda now: [*_without(now, name), newcomer], cluster, how, url)
+    _change(lambda now, gone: [*_without(now, name, gone), newcomer], cluster, how, url)
 
 
-def _without(now: Sequence[str], name: str) -> list[str]:
+def _without(now: Sequence[str], name: str, gone: Sequence[str]) -> list[str]:
     name = _name(name) if "://" in name else name
-    if name not in now:
+    if name not in now and name not in gone:
         raise ConfigurationError(f"{name} is no member; the members are {', '.join(now)}")
     return [other for other in now if other != name]
 
 
-def _change(wish: Callable[[list[str]], list[str]], cluster: Cluster, how: How, *urls: str) -> None:
+def _change(wish: Callable[[list[str], list[str]], list[str]], cluster: Cluster, how: How, *urls: str) -> None:
+    # `wish` gets the names of the members, and of those that left in the change under way: it may be asked for again.
     connections = connections_of(list(dict.fromkeys([*cluster.named, *urls])))
     found = asyncio.run(standing(connections, namespace=cluster.namespace))
-    now = sorted(_members(found, connections))
-    names = list(dict.fromkeys(wish(now)))
-    if not how.yes:
+    now = sorted(_members(found, [_name(url) for url in urls]))
+    if unnamed := now.count(UNNAMED):
+        raise ConfigurationError(f"{unnamed} of the {len(now)} members cannot be reached by any URL; name all of them")
+    gone = [found.underway.addresses[one] for one in members(found.underway.plan.begin)] if found.underway else []
+    names = list(dict.fromkeys(wish(now, gone)))
+    if set(names) == set(now) and not found.plans:
+        typer.echo("nothing to do: these are the members already", err=True)
+    elif not how.yes:
         typer.echo(f"members now:   {', '.join(now)}\nmembers then:  {', '.join(names)}", err=True)
         typer.confirm("Change the members?", abort=True, err=True)
     with progress_bar() as progress:
@@ -170,45 +180,69 @@ def rescan(cluster: Cluster, timeout_s: Timeout = 10.0, as_json: AsJson = False)
         typer.echo(f"{done.records} records chosen again in epoch {done.epoch}; {done.moved} were sent to and fro")
 
 
-def _members(found: Standing, connections: Connections) -> list[str]:
+def _members(found: Standing, newcomers: Sequence[str]) -> list[str]:
     # A member that is down tells nobody who it is: it is one of the servers that were named and said nothing.
     known = {identity: name for name, identity in found.identities.items()}
     names = [known.get(member) or found.roster.addresses.get(member, "") for member in sorted(found.roster.members)]
-    silent = [name for name in connections if name not in found.identities and name not in names]
-    return [name or (silent.pop(0) if silent else "somewhere") for name in names]
+    silent = [name for name in found.unknown(newcomers) if name not in names]
+    return [name or (silent.pop(0) if silent else UNNAMED) for name in names]
 
 
 @acceptors.command()
-def dump(url: NewUrl, namespace: Namespace = "gryadka") -> None:
+def dump(url: NewUrl, namespace: Namespace = "gryadka", as_json: AsJson = False) -> None:
     """Print what one acceptor remembers, a JSON object a line: key, promised, accepted, value.
 
     If it has forgotten records, its floor comes first: it promises no ballot below that for a key that is not there.
+    With --json all of it is one object.
     """
 
     async def lines() -> None:
-        if (floor := await floor_of(*_one(url), namespace)) != ZERO:
+        floor = await floor_of(*_one(url), namespace)
+        if floor != ZERO and not as_json:
             typer.echo(json.dumps({"floor": str(floor)}))
+        records = []
         async for key, state in registers(*_one(url), namespace):
             ballots = {"promised": str(state.promised), "accepted": str(state.accepted)}
-            typer.echo(json.dumps({"key": key, **ballots, "value": state.value}, ensure_ascii=False))
+            record = {"key": key, **ballots, "value": state.value}
+            if as_json:
+                records.append(record)
+            else:
+                typer.echo(json.dumps(record, ensure_ascii=False))
+        if as_json:
+            told = {"acceptor": _name(url), "floor": str(floor), "records": records}
+            typer.echo(json.dumps(told, ensure_ascii=False))
 
     asyncio.run(lines())
 
 
 @acceptors.command()
 @grouped
-def wipe(url: NewUrl, cluster: Cluster, yes: Yes = False) -> None:
+def wipe(url: NewUrl, cluster: Cluster, yes: Yes = False, as_json: AsJson = False) -> None:
     """Remove all that a server holds of a cluster that it is no member of any more, so that it can be added anew."""
-    name = _name(url)
-    namespace = cluster.namespace
-    found = asyncio.run(standing(Connections([url]), namespace=namespace))
-    others = asyncio.run(standing(connections_of(cluster.urls), namespace=namespace)) if cluster.urls else found
-    latest = max(found.roster, others.roster, key=lambda roster: roster.epoch)
-    if found.identities.get(name) in latest.members:
-        raise ConfigurationError(f"{name} is a member: its promises must not be forgotten; remove it first")
+    name, namespace = _name(url), cluster.namespace
+    _check_no_member(name, url, cluster)
     if not yes:
         typer.confirm(f"Remove all that {name} holds of {namespace}?", abort=True, err=True)
-    typer.echo(f"{asyncio.run(_wiped(*_one(url), namespace))} keys removed from {name}")
+    removed = asyncio.run(_wiped(*_one(url), namespace))
+    typer.echo(json.dumps({"acceptor": name, "removed": removed}) if as_json else f"{removed} keys removed from {name}")
+
+
+def _check_no_member(name: str, url: str, cluster: Cluster) -> None:
+    try:
+        found = asyncio.run(standing(Connections([url]), namespace=cluster.namespace))
+    except ConfigurationError:  # it knows of no cluster, or does not answer; that raises once more
+        asyncio.run(floor_of(*_one(url), cluster.namespace))
+        return
+    others = asyncio.run(standing(connections_of(cluster.urls), namespace=cluster.namespace)) if cluster.urls else found
+    latest = max(found.roster, others.roster, key=lambda roster: roster.epoch)
+    identity = found.identities.get(name)
+    if identity in latest.members:
+        raise ConfigurationError(f"{name} is a member: its promises must not be forgotten; remove it first")
+    if identity in found.roster.members and not found.roster.members & latest.members:
+        raise ConfigurationError(
+            f"{name} is a member of another cluster than the one that was named; name that one, "
+            "or empty the server by its own means"
+        )
 
 
 async def _wiped(name: str, connect: Any, namespace: str) -> int:

@@ -5,3 +5,6 @@ local function raise(own, floor)
   local nothing = '{"value":null,"lineage":{"0": ' .. string.match(floor, "^%d+") .. '}}'
   redis.call("HSET", own, "floor", floor, "nothing", nothing)
 end
+
+-- The epoch of the configuration that an acceptor was told of. Its `epoch` may be later: proposers bring that along.
+local function told(configuration) return tonumber(string.match(configuration or "", '"epoch": (%d+)') or 0) end

@@ -25,7 +25,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
@@ -44,60 +44,7 @@ from gryadka.protocol.configuration import Configuration
 
 PAUSE_S = 0.1
 
-# The epoch of the configuration that an acceptor was told of. Its `epoch` may be later: proposers bring that along.
-_TOLD = """
-local function told(configuration) return tonumber(string.match(configuration or "", '"epoch": (%d+)') or 0) end
-"""
-
-# KEYS: the acceptor's own hash. ARGV: the identity it has to have, the plan's number, the plan, the epoch of its
-# end, the numbers of plans that this one may replace, and the epoch in force: an ended plan stands in nobody's
-# way. Returns the number of the plan that the acceptor keeps, and its floor.
-_CLAIM = (
-    _TOLD
-    + """
-local own = redis.call("HMGET", KEYS[1], "identity", "number", "ends", "floor", "configuration")
-if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
-local floor = own[4] or "0:0"
-if own[2] ~= ARGV[2] then
-  local other = own[2] and not string.find(ARGV[5], own[2], 1, true) and tonumber(own[3]) > tonumber(ARGV[6])
-  if other or told(own[5]) > tonumber(ARGV[6]) then return {own[2] or "", floor} end
-end
-redis.call("HSET", KEYS[1], "number", ARGV[2], "plan", ARGV[3], "ends", ARGV[4])
-return {ARGV[2], floor}
-"""
-)
-
-# ARGV: the identity, the plan's number, the plan, and epoch, members and configuration. An epoch never goes back,
-# and no two configurations have the same one.
-_ADOPT = (
-    _TOLD
-    + """
-local own = redis.call("HMGET", KEYS[1], "identity", "number", "epoch", "configuration")
-if own[1] ~= ARGV[1] then return redis.error_reply("IDENTITY this is not the acceptor that it was") end
-if own[4] == ARGV[6] then return ARGV[4] end
-if own[2] ~= ARGV[2] then return redis.error_reply("PLAN another plan is under way") end
-local epoch = tonumber(ARGV[4])
-if told(own[4]) == epoch then return redis.error_reply("PLAN another configuration has this epoch") end
-if told(own[4]) < epoch then
-  redis.call("HSET", KEYS[1], "plan", ARGV[3], "members", ARGV[5], "configuration", ARGV[6])
-  if tonumber(own[3] or 0) < epoch then redis.call("HSET", KEYS[1], "epoch", ARGV[4]) end
-end
-return ARGV[4]
-"""
-)
-
-# ARGV: the identity, the plan's number, and an epoch: who was told of no configuration as late as that keeps the plan,
-# so that nobody can make it take an older one.
-_FINISH = (
-    _TOLD
-    + """
-local own = redis.call("HMGET", KEYS[1], "identity", "number", "configuration")
-if own[1] == ARGV[1] and own[2] == ARGV[2] and told(own[3]) >= tonumber(ARGV[3]) then
-  redis.call("HDEL", KEYS[1], "number", "plan", "ends")
-end
-return "done"
-"""
-)
+_CLAIM, _ADOPT, _FINISH = map(script, ("claim", "adopt", "finish"))
 
 
 @dataclass(frozen=True)
@@ -118,6 +65,13 @@ class Standing:
     identities: Mapping[str, str]  # name -> identity
     roster: Roster
     plans: tuple[Underway, ...] = ()
+    silent: Mapping[str, str] = field(default_factory=dict)  # name -> why it gave no answer
+    empty: tuple[str, ...] = ()  # those that answered, and have no identity
+
+    def unknown(self, newcomers: Collection[str] = ()) -> list[str]:
+        """Return the servers of which one may be a member that nobody can identify: those that gave no answer, and
+        then those that are empty, which may have lost what they stored, and are not just about to come."""
+        return [*self.silent, *(name for name in self.empty if name not in newcomers)]
 
     @property
     def underway(self) -> Underway | None:
@@ -207,6 +161,8 @@ class _Coordinator:
             {name: identity.decode() for name, (identity, *_) in answers.items() if identity},
             roster,
             tuple(open_plans.values()),
+            {name: str(fault) for name, fault in zip(self.connects, said, strict=True) if name not in answers},
+            tuple(name for name, (identity, *_) in answers.items() if not identity),
         )
 
     def planned(self, standing: Standing, names: Sequence[str], copy: bool, instead: bool) -> Underway:
@@ -222,14 +178,16 @@ class _Coordinator:
         if old and not instead:
             raise ConfigurationError(
                 f"another change of members is under way, to {', '.join(sorted(goal))}: "
-                "let it end by asking for the same, or put this one in its place"
+                "let it end by asking for the same, or put this one in its place (instead=True, or --instead)"
             )
         roster = standing.roster
-        identity_of = {name: identity for identity, name in self._named(standing).items()}
+        identity_of = {name: identity for identity, name in self._named(standing, names).items()}
         for name in names:
             known = standing.identities.get(name)
             if known and name not in identity_of and not (old and known in old.addresses):
                 raise ConfigurationError(f"{name} belongs to a cluster already; empty it first, then add it")
+            if name not in identity_of and name in standing.silent:  # or it would be a plan that nobody can carry out
+                raise ConfigurationError(f"a newcomer has to run before anything is begun: {standing.silent[name]}")
             identity_of.setdefault(name, known or secrets.token_hex(8))
         past = tuple(Past(quorum, copied) for quorum, copied in roster.past)
         plan = self.make(roster.configuration, [identity_of[name] for name in names], past, copy=copy)
@@ -240,7 +198,7 @@ class _Coordinator:
         addresses |= {identity: name for name, identity in identity_of.items()}
         return Underway(secrets.token_hex(8), plan, addresses, roster.epoch, replaces=numbers)
 
-    def _named(self, standing: Standing) -> dict[str, str]:
+    def _named(self, standing: Standing, names: Sequence[str]) -> dict[str, str]:
         # Which member is called what? One that is down tells nobody; the configuration may know its address.
         roster = standing.roster
         named = {identity: name for name, identity in standing.identities.items() if identity in roster.members}
@@ -248,7 +206,7 @@ class _Coordinator:
             if identity in roster.addresses:
                 named[identity] = roster.addresses[identity]
         lost = sorted(roster.members - set(named))
-        silent = [name for name in self.connects if name not in standing.identities and name not in named.values()]
+        silent = [name for name in standing.unknown(names) if name not in named.values()]
         if len(lost) > 1 or (lost and not silent):
             raise ConfigurationError(
                 f"{len(lost)} of {len(roster.members)} members cannot be told apart: name all of them, "

@@ -68,7 +68,7 @@ def named(found: Standing, connects: Mapping[str, Connect]) -> dict[str, str]:
     lost = sorted(found.roster.members - set(named))
     named |= {identity: found.roster.addresses[identity] for identity in lost if identity in found.roster.addresses}
     lost = [identity for identity in lost if identity not in named]
-    silent = [name for name in connects if name not in found.identities and name not in named.values()]
+    silent = [name for name in found.unknown() if name not in named.values()]
     if len(silent) < len(lost):
         raise ConfigurationError(f"there are {len(found.roster.members)} members; name all of them")
     return named | dict(zip(lost, silent, strict=False))
