@@ -166,3 +166,27 @@ def test_an_outage_is_hatched_and_told_and_so_is_what_caused_it() -> None:
     assert "pattern" in picture.drawing
     calm = figures.availability(answered(*(n / 10 for n in range(1, 20))))
     assert "pattern" not in calm.drawing and "seconds" in texts(calm) and "No answer" not in calm.text
+
+
+def test_no_bar_stands_under_the_hatching() -> None:
+    """A bar's time went on into the outage, so that "no answer" lay over bars."""
+    drawing = FIGURES["availability"]().drawing
+    (hatched,) = re.findall(r'd="M ([\d.]+) [^"]*"[^>]*style="fill: url', drawing)
+    bar = re.search(r'd="([^"]*)"[^>]*style="fill: #0072b2', drawing)
+    assert bar
+    points = [tuple(map(float, point)) for point in re.findall(r"[ML] ([\d.]+) ([\d.]+)", bar[1])]
+    height = {x: min(y for at, y in points if at == x) for x, _ in points}
+    ground = max(height.values())
+    assert max(x for x, y in points if y < ground and x <= 400) == pytest.approx(float(hatched))
+
+
+def test_before_the_first_answer_nothing_counts_as_a_gap_unless_something_failed() -> None:
+    """Lesson 09 said "the longest gap 83 ms" beside a picture with "No answer from 0 s to 0.247 s"."""
+    slow = [
+        Operation(process=1, f="add", args=(1,), invoked_s=0.0, completed_s=0.9, outcome=Outcome.OK),
+        *answered(1.2),
+    ]
+    assert "No answer" not in figures.availability(slow).text
+    refused = Operation(process=2, f="add", args=(1,), invoked_s=0.1, completed_s=0.2, outcome=Outcome.FAILED)
+    assert "No answer from 0.1 s to 0.9 s." in figures.availability([*slow, refused]).text
+    assert "No answer from 0 s to 1 s." in figures.availability(answered(unknown=1.0) + answered(unknown=2.0)).text

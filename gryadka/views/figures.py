@@ -114,6 +114,7 @@ def availability(
 ) -> Picture:
     """Draw how many operations were answered in each `step_s` seconds, and where there was no answer for longer.
 
+    That is counted from the first answer, or from what failed before it.
     `marks` says what happened when, in seconds of the history's clock, for example {2.0: "A is killed"}. A cross
     stands where operations were begun that failed, or whose outcome is unknown.
     """
@@ -125,7 +126,8 @@ def availability(
     end_s = max([step_s, *answers[-1:], *troubles[-1:]])
     edges = [step_s * n for n in range(int(end_s / step_s) + 2)]
     counts = _counted(answers, edges)
-    gaps = [(a, b) for a, b in zip([0.0, *answers], [*answers, end_s], strict=True) if b - a > step_s]
+    first = [at_s for at_s in troubles[:1] if not answers or at_s < answers[0]]
+    gaps = [(a, b) for a, b in pairwise([*first, *answers, end_s]) if b - a > step_s]
     happened = sorted((at_s - start_s, what) for at_s, what in (marks or {}).items())
     lines = [f"{len(answers)} operations were answered in {end_s:.3g} s, {len(troubles)} failed or are unknown."]
     lines += [f"At {at_s:.3g} s: {what}." for at_s, what in happened]
@@ -134,16 +136,21 @@ def availability(
     lines += [f"From {left:g} s to {left + step_s:g} s: {count} answers." for left, count in pairs if left < end_s]
     with rc_context(_STYLE):
         figure, axes = _axes(280)
-        speeds = [count / step_s for count in counts]
         crosses = [left + step_s / 2 for left, count in zip(edges, _counted(troubles, edges), strict=False) if count]
-        _draw_speeds(axes, edges, speeds)
+        _draw_speeds(axes, edges, [count / step_s for count in counts], gaps)
         _draw_outages(axes, gaps, crosses, happened)
         return _picture(figure, title, lines)
 
 
-def _draw_speeds(axes: Axes, edges: Sequence[float], speeds: Sequence[float]) -> None:
-    axes.stairs(speeds, edges, fill=True, facecolor=COLOURS[0], alpha=0.5)
-    axes.stairs(speeds, edges, color=_INK, linewidth=1.4)
+def _draw_speeds(
+    axes: Axes, edges: Sequence[float], speeds: Sequence[float], gaps: Sequence[tuple[float, float]]
+) -> None:
+    # A bar is cut off where a gap begins within its time: nothing stands under "no answer".
+    cuts = sorted({*edges, *(at_s for gap in gaps for at_s in gap)})
+    middles = [(left + right) / 2 for left, right in pairwise(cuts)]
+    cut = [0 if any(a < at_s < b for a, b in gaps) else speeds[bisect_right(edges, at_s) - 1] for at_s in middles]
+    axes.stairs(cut, cuts, fill=True, facecolor=COLOURS[0], alpha=0.5)
+    axes.stairs(cut, cuts, color=_INK, linewidth=1.4)
     axes.set_xlim(0, edges[-1])
     axes.set_ylim(0, 1.05 * max([1.0, *speeds]))
     axes.set_ylabel("answers a second")

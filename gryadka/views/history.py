@@ -23,8 +23,9 @@ from collections.abc import Iterable
 from itertools import groupby
 from textwrap import wrap
 
-from gryadka.checking.history import Operation, Outcome
+from gryadka.checking.history import UNTOLD, Operation, Outcome, Refusal
 from gryadka.checking.verdicts import Ok, Unknown, Verdict, Violation
+from gryadka.protocol.value import encode
 from gryadka.views.frames import Frame
 from gryadka.views.svg import WIDTH, Picture, cross, drawn, label, shortened, words
 
@@ -210,11 +211,8 @@ class _Chart:
         shapes = [f"<title>{words(self._in_words(place))}</title>", _outline(operation, left, right, top, failing)]
         if operation.outcome is Outcome.UNKNOWN and right - left > 60:
             shapes.append(label(right - 6, top + 15, "unknown", anchor="end"))
-        room = int((self._room_ends(place) - left) / (_CHARACTER * (1.1 if failing else 1)))  # bold letters are wider
-        if room >= 4:
-            call = self._call(operation)
-            call = call if len(call) <= room else _bare(operation)  # of which register, the words tell
-            shapes.append(label(left, top - 5, shortened(call, room), bold=failing))
+        if name := self._name(place):
+            shapes.append(label(left, top - 5, name, bold=failing))
         if _identity(operation) == self.nowhere:
             sign = cross((left + right) / 2, top + _BAR / 2, min(12, (right - left) / 2), _BAR / 2 + 2)
             shapes.append(f'<g stroke-width="2.5">{sign}</g>')
@@ -224,6 +222,16 @@ class _Chart:
             number = self.numbers[_identity(operation)]
             shapes.append(label(round(point, 1), middle + 4, str(number), anchor="middle", bold=True))
         return f"<g>{''.join(shapes)}</g>"
+
+    def _name(self, place: int) -> str:
+        # As much as there is room for; the words tell the rest. A history is judged by its values, so they go last.
+        operation, wide = self.operations[place], _identity(self.operations[place]) in self.failing
+        room = int((self._room_ends(place) - self.begins[place]) / (_CHARACTER * (1.1 if wide else 1)))  # bold is wider
+        names = self._call(operation), _bare(operation), _value(operation)
+        return next((name for name in names if len(name) <= room), shortened(names[-1], room) if room >= 4 else "")
+
+    def _value_alone(self, place: int) -> bool:
+        return self._name(place) not in ("", self._call(self.operations[place]), _bare(self.operations[place]))
 
     def _room_ends(self, place: int) -> float:
         # The call stands above its bar, and may run on to where the next one in its lane begins.
@@ -270,17 +278,30 @@ class _Chart:
         if len(part) > _MOST_TOLD:
             notes.append((f"and {len(part) - _MOST_TOLD} more", False))
         notes = [(shortened(text, fitted), bold) for text, bold in notes]
+        everywhere = range(len(self.operations))
         outcomes = {operation.outcome for operation in self.operations}
         legend = {
             "Thick: these operations fit into no order, whatever the others did.": bool(self.failing),
             "Open to the right: nobody knows whether it took effect, or will.": Outcome.UNKNOWN in outcomes,
             "Dashed: it certainly took no effect.": Outcome.FAILED in outcomes,
+            "Where a name has no room: “= 1” is an answer, “1” alone what was handed over.": any(
+                map(self._value_alone, everywhere)
+            ),
         }
         return notes + [(text, False) for text in self._left_out() + [text for text, so in legend.items() if so]]
 
 
 def _bare(operation: Operation) -> str:
     return str(operation).removeprefix(f"process {operation.process}: ")
+
+
+def _value(operation: Operation) -> str:
+    # What tells it from others of its kind: the answer if there is one, or else what was handed over.
+    if isinstance(operation.result, Refusal):
+        return "refused"
+    if operation.result is not UNTOLD:
+        return f"= {encode(operation.result)}"
+    return ", ".join(map(encode, operation.args)) or operation.f
 
 
 def _client(process: int | str) -> str:
