@@ -81,11 +81,15 @@ def up(
         Literal["always", "everysec", "no"],
         typer.Option(help="When a write is forced to the disk. All but `always` may forget when the power fails."),
     ] = "always",
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Servers of no cluster yet, for `acceptors add` and `acceptors replace`.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start servers on this computer, print their URLs, and keep them until Ctrl-C.
 
-    The URLs, one a line, hold the servers' passwords; they may be pasted into GRYADKA_URLS.
+    The URLs, one a line, hold the servers' passwords. A line that sets GRYADKA_URLS for another shell follows, on
+    standard error.
 
     When this command ends, in whatever way, so do the servers, and their data is removed.
     """
@@ -96,11 +100,11 @@ def up(
             "install redis-server or valkey-server, or name a program with --server"
         )
     cluster = local_cluster(servers, server=program, fsync=fsync)
-    number = asyncio.run(_keep(cluster, {"program": program, "fsync": fsync}, as_json))
+    number = asyncio.run(_keep(cluster, {"program": program, "fsync": fsync}, as_json, empty))
     raise typer.Exit(128 + number)
 
 
-async def _keep(cluster: LocalCluster, told: dict[str, Any], as_json: bool) -> int:
+async def _keep(cluster: LocalCluster, told: dict[str, Any], as_json: bool, empty: bool) -> int:
     # Runs until a signal ends this task, and returns the signal's number.
     task = asyncio.current_task()
     ended_by: list[int] = []
@@ -114,17 +118,21 @@ async def _keep(cluster: LocalCluster, told: dict[str, Any], as_json: bool) -> i
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` leaves it
             asyncio.get_running_loop().add_signal_handler(number, end, number)
     try:
-        async with cluster:
-            if as_json:
-                typer.echo(json.dumps({"urls": cluster.urls, **told}))
-            else:
-                typer.echo("\n".join(cluster.urls))
-                typer.echo(f"{cluster.description} ({told['program']})", err=True)
-                typer.echo("Ctrl-C stops them, and removes their data.", err=True)
-            await asyncio.Event().wait()
+        await cluster.start(empty=empty)
+        if as_json:
+            typer.echo(json.dumps({"urls": cluster.urls, **told}))
+        else:
+            typer.echo("\n".join(cluster.urls))
+            use = "They belong to no cluster yet: gryadka acceptors add URL, or replace NAME URL"
+            typer.echo(use if empty else f"export GRYADKA_URLS='{' '.join(cluster.urls)}'", err=True)
+            typer.echo(f"{cluster.description} ({told['program']})", err=True)
+            typer.echo("Ctrl-C stops them, and removes their data.", err=True)
+        await asyncio.Event().wait()
     except asyncio.CancelledError:
         if not ended_by:
             raise
+    finally:
+        await cluster.stop()
     return ended_by[0]
 
 

@@ -57,8 +57,42 @@ async def test_members_are_added_replaced_and_removed_while_the_value_stays(real
     assert set(done["members"]) == set(real.names[2:])
     found = await told("ls", urls=[real.urls[2]])
     assert found["underway"] is None and found["epoch"] == 4
-    assert sorted(states(found).values()) == ["member", "member, no answer", "member, no answer"]
+    unnamed = "member, no answer; its URL is not named"
+    assert sorted(states(found).values()) == ["member", unnamed, unnamed]
     assert await real.proposer().change("greeting", lambda value: value) == "hello"
+
+
+async def test_a_dead_member_of_a_young_cluster_is_called_by_the_one_url_that_does_not_answer(
+    real: LocalCluster,
+) -> None:
+    await real.kill(1)
+    done = await run("ls", urls=real.urls)
+    (line,) = [line for line in done.stdout.splitlines() if "no answer" in line]
+    assert line.startswith(real.names[1]) and ": cannot be reached" in line
+    assert "somewhere" not in done.stdout  # as it was called, though `replace` wants its address
+    await real.kill(2)
+    found = await told("ls", urls=real.urls)
+    by_name = [(row["name"], row["state"]) for row in found["acceptors"]]
+    assert by_name == [
+        (real.names[0], "member"),
+        ("somewhere", "member, no answer"),  # which is which, nobody can tell
+        ("somewhere", "member, no answer"),
+        (real.names[1], "no answer"),
+        (real.names[2], "no answer"),
+    ]
+
+
+async def test_a_member_for_which_there_is_no_password_is_not_called_dead(real: LocalCluster) -> None:
+    await real.add_server()
+    await told("replace", real.names[0], real.urls[3], "--yes", urls=real.urls[:3])
+    done = await run("ls", urls=real.urls[:3])
+    (line,) = [line for line in done.stdout.splitlines() if "no answer" in line]
+    assert line.startswith(real.names[3]) and "; its URL is not named: " in line and "password" in line
+
+
+async def test_an_empty_server_is_told_from_one_that_does_not_answer(real: LocalCluster) -> None:
+    await real.add_server()
+    assert states(await told("ls", urls=real.urls))[real.names[3]] == "no member, empty"
 
 
 async def test_nothing_is_done_without_a_yes(real: LocalCluster) -> None:

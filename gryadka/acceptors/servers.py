@@ -86,7 +86,7 @@ def _in_wheel() -> str | None:
 class RealServer:
     """A server process on loopback, behind a guard that ends it when this process ends."""
 
-    def __init__(self, program: str, directory: Path, *, fsync: str, timeout_s: float) -> None:
+    def __init__(self, program: str, directory: Path, port: int, *, fsync: str, timeout_s: float) -> None:
         self._program = program
         self._directory = directory
         self._fsync = fsync
@@ -94,7 +94,7 @@ class RealServer:
         self._password = secrets.token_urlsafe(24)
         self._guard: asyncio.subprocess.Process | None = None
         self._pid = 0
-        self._take_port(_free_port())
+        self._take_port(port)
 
     def _take_port(self, port: int) -> None:
         self._port = port
@@ -243,13 +243,16 @@ class LocalCluster:
         self._proposers.append(proposer)
         return proposer
 
-    async def start(self) -> Self:
-        """Start every server and the cluster. Raises `ConfigurationError` if one does not start."""
+    async def start(self, *, empty: bool = False) -> Self:
+        """Start every server and the cluster. Raises `ConfigurationError` if one does not start.
+
+        With `empty` the servers belong to no cluster yet, so that they can be added to another one.
+        """
         try:
             for error in await asyncio.gather(*(server.start() for server in self._servers), return_exceptions=True):
                 if error:
                     raise error
-            for acceptor in self.acceptors().values():
+            for acceptor in [] if empty else self.acceptors().values():
                 await state_of(acceptor, "")
         except BaseException:
             await self.stop()
@@ -332,11 +335,13 @@ def local_cluster(
         description = "fakeredis inside this process, no real server: nothing is on a disk"
         return LocalCluster(lambda _: FakeServer(), count, description, None, timeout_s)
     directory = Path(tempfile.mkdtemp(prefix="gryadka-"))
+    ports = sorted(_free_port() for _ in range(count))  # so that pictures, by name or by number, have one order
 
     def make(number: int) -> RealServer:
         home = directory / str(number)
         home.mkdir()
-        return RealServer(program, home, fsync=fsync, timeout_s=timeout_s)
+        port = ports[number] if number < count else _free_port()
+        return RealServer(program, home, port, fsync=fsync, timeout_s=timeout_s)
 
     return LocalCluster(make, count, f"{Path(program).name} on 127.0.0.1, appendfsync {fsync}", directory, timeout_s)
 

@@ -29,7 +29,11 @@ from gryadka.protocol.acceptor import ZERO
 Name = Annotated[
     str, typer.Argument(help="An acceptor's name, host and port, as `acceptors ls` prints it; or its URL.")
 ]
-NewUrl = Annotated[str, typer.Argument(metavar="URL", help="A running, empty server.")]
+NewUrl = Annotated[
+    str, typer.Argument(metavar="URL", help="A running, empty server, such as `gryadka up --empty` starts.")
+]
+OneUrl = Annotated[str, typer.Argument(metavar="URL", help="The server to look into, member or not.")]
+OldUrl = Annotated[str, typer.Argument(metavar="URL", help="The server to empty; it is no member any more.")]
 Instead = Annotated[bool, typer.Option(help="Give up another change that is under way, and do this one in its place.")]
 Rescan = Annotated[bool, typer.Option(help="Choose old records again, in place of copying them to a newcomer.")]
 
@@ -65,30 +69,40 @@ def show(cluster: Cluster, as_json: AsJson = False) -> None:
     if others := set(found.roster.addresses.values()) - set(connections):  # members that nobody named
         more = {address: connections[address] for address in others}
         found = asyncio.run(standing(connections | more, namespace=cluster.namespace))
-    rows = _rows(found)
+    rows = _rows(found, list(connections))
     if as_json:
         underway = found.underway and {"done": found.underway.done, "steps": _steps(found)}
         typer.echo(json.dumps({"epoch": found.roster.epoch, "acceptors": rows, "underway": underway}))
         return
     width = max(len(row["name"]) for row in rows)
     for row in rows:
-        typer.echo(f"{row['name']:{width}}  {row['identity'] or '':16}  {row['state']}")
+        why = f": {row['why']}" if row["why"] else ""
+        typer.echo(f"{row['name']:{width}}  {row['identity'] or '':16}  {row['state']}{why}")
     typer.echo(f"epoch {found.roster.epoch}")
     for number, step in enumerate(_steps(found), start=1):
         assert found.underway
         typer.echo(f"{'done ' if number <= found.underway.done else 'to do'}  {step}")
 
 
-def _rows(found: Standing) -> list[dict[str, Any]]:
-    members = found.roster.members
-    rows = [
-        {"name": name, "identity": identity, "state": "member" if identity in members else "no member"}
+def _rows(found: Standing, named: Sequence[str]) -> list[dict[str, Any]]:
+    members, addresses = found.roster.members, found.roster.addresses
+    rows: list[tuple[str, str | None, str]] = [
+        (name, identity, "member" if identity in members else "no member")
         for name, identity in found.identities.items()
     ]
-    for identity in sorted(members - set(found.identities.values())):
-        name = found.roster.addresses.get(identity, UNNAMED)
-        rows.append({"name": name, "identity": identity, "state": "member, no answer"})
-    return rows
+    rest = [name for name in named if name not in found.identities and name not in addresses.values()]
+    silent, lost = [name for name in rest if name in found.silent], sorted(members - set(found.identities.values()))
+    for identity in lost:
+        name = addresses.get(identity, UNNAMED)
+        if identity not in addresses and len(lost) == len(silent) == 1:  # it can be nobody else
+            name = silent[0]
+            rest.remove(name)
+        unnamed = "" if name in named or name == UNNAMED else "; its URL is not named"
+        rows.append((name, identity, f"member, no answer{unnamed}"))
+    rows += [(name, None, "no answer" if name in silent else "no member, empty") for name in rest]
+    whys = {name: why.removeprefix(f"{name}: ") for name, why in found.silent.items()}
+    keys = "name", "identity", "state", "why"
+    return [dict(zip(keys, (*row, whys.get(row[0], "")), strict=True)) for row in rows]
 
 
 def _steps(found: Standing) -> list[str]:
@@ -189,7 +203,7 @@ def _members(found: Standing, newcomers: Sequence[str]) -> list[str]:
 
 
 @acceptors.command()
-def dump(url: NewUrl, namespace: Namespace = "gryadka", as_json: AsJson = False) -> None:
+def dump(url: OneUrl, namespace: Namespace = "gryadka", as_json: AsJson = False) -> None:
     """Print what one acceptor remembers, a JSON object a line: key, promised, accepted, value.
 
     If it has forgotten records, its floor comes first: it promises no ballot below that for a key that is not there.
@@ -217,7 +231,7 @@ def dump(url: NewUrl, namespace: Namespace = "gryadka", as_json: AsJson = False)
 
 @acceptors.command()
 @grouped
-def wipe(url: NewUrl, cluster: Cluster, yes: Yes = False, as_json: AsJson = False) -> None:
+def wipe(url: OldUrl, cluster: Cluster, yes: Yes = False, as_json: AsJson = False) -> None:
     """Remove all that a server holds of a cluster that it is no member of any more, so that it can be added anew."""
     name, namespace = _name(url), cluster.namespace
     _check_no_member(name, url, cluster)

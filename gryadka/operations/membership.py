@@ -151,7 +151,9 @@ class _Coordinator:
         roster = max(rosters.values(), key=lambda roster: roster.epoch)
         for name, other in rosters.items():
             if not other.members & roster.members:
-                raise ConfigurationError(f"{name} belongs to another cluster; check its name, or empty it first")
+                raise ConfigurationError(
+                    f"{name} belongs to another cluster; check its name, or take an empty server (`gryadka up --empty`)"
+                )
         # What a newcomer keeps of a plan that was given up counts for nothing.
         present = [(identity.decode(), plan) for identity, _, _, plan in answers.values() if identity]
         plans = [Underway.from_json(plan) for identity, plan in present if plan and identity in roster.members]
