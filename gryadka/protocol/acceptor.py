@@ -92,6 +92,7 @@ class Conflict(NamedTuple):
 Message = Prepare | Accept
 Reply = Promise | Accepted | Conflict | State
 YES: dict[type, type[Reply]] = {Prepare: Promise, Accept: Accepted, Read: State}
+"""What a yes to each kind of message is. Whatever else comes as a reply grants nothing."""
 
 # (message, how its ballot compares with the promised one) -> the answer. A yes stores, a no does not.
 #
