@@ -199,7 +199,7 @@ def check_history(
         typer.Option(help="What was used: register, cas-register, counter, key-value or versioned-register."),
     ] = "register",
     keyed: Annotated[
-        bool, typer.Option("--keyed", help="In EDN: each :value is [key value], a register a key.")
+        bool, typer.Option("--keyed", help="In EDN: each :value is \\[key value], a register a key.")
     ] = False,
     max_steps: Annotated[int, typer.Option(min=1, help="Give up after so many steps of the search.")] = 1_000_000,
     max_seconds: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None,

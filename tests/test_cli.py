@@ -141,6 +141,11 @@ def test_jepsens_registers_by_key_are_judged_key_by_key(tmp_path: Path) -> None:
     assert run("check-history", str(file), "--keyed").exit_code == 0
 
 
+def test_help_shows_brackets_that_are_meant() -> None:
+    shown = " ".join(re.sub("[│ ]+", " ", run("check-history", "--help", COLUMNS="200").output).split())
+    assert "each :value is [key value], a register a key" in shown  # they once passed for markup, and were gone
+
+
 def test_help_names_every_model() -> None:
     shown = re.sub(r"\W+", " ", run("check-history", "--help", COLUMNS="200").output.replace("-", "_"))
     assert all(name.replace("-", "_") in shown for name in MODELS)

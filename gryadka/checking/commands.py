@@ -135,6 +135,8 @@ def mutants(
 ) -> None:
     """Put every animal of the zoo to the test: wrong protocols have to be caught, sound ones must not be.
 
+    It takes a minute or two.
+
     `gryadka explore --mutant NAME`, or `gryadka explore-members --mutant NAME`, shows the run that catches one.
 
     Exit code: 0 if all ended as they should, 1 if not.
