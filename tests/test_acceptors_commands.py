@@ -14,7 +14,7 @@ import gryadka
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.cli import app
 from gryadka.errors import AcceptorError
-from gryadka.operations import membership
+from gryadka.operations import commands, membership
 
 pytestmark = pytest.mark.slow
 
@@ -214,3 +214,14 @@ async def test_a_server_is_wiped_unless_it_is_a_member_of_any_cluster(real: Loca
 async def test_a_dump_may_be_one_object(real: LocalCluster) -> None:
     found = await told("dump", real.urls[0], urls=real.urls)
     assert found["acceptor"] == real.names[0] and [record["key"] for record in found["records"]] == ["greeting"]
+
+
+async def test_ctrl_c_says_how_a_change_goes_on(real: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    await real.add_server()
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "change_members", interrupted)
+        done = await run("add", real.urls[3], "--yes", urls=real.urls[:3])
+    assert done.exit_code == 130 and "the same command goes on where this one stopped" in done.stderr

@@ -153,9 +153,17 @@ def _change(wish: Callable[[list[str], list[str]], list[str]], cluster: Cluster,
     elif not how.yes:
         typer.echo(f"members now:   {', '.join(now)}\nmembers then:  {', '.join(names)}", err=True)
         typer.confirm("Change the members?", abort=True, err=True)
-    with progress_bar() as progress:
-        options: dict[str, Any] = {"copy": not how.rescan, "instead": how.instead, "progress": progress}
-        report: Report = asyncio.run(change_members(connections, names, namespace=cluster.namespace, **options))
+    try:
+        with progress_bar() as progress:
+            options: dict[str, Any] = {"copy": not how.rescan, "instead": how.instead, "progress": progress}
+            report: Report = asyncio.run(change_members(connections, names, namespace=cluster.namespace, **options))
+    except KeyboardInterrupt:
+        typer.echo(
+            "gryadka: ended too early; the cluster serves on, and the same command goes on where this one stopped "
+            "(`acceptors ls` says where; with --instead another change takes its place)",
+            err=True,
+        )
+        raise typer.Exit(130) from None
     if how.as_json:
         told = {"members": names, "epoch": report.epoch, "steps": list(report.steps), "moved": list(report.moved)}
         typer.echo(json.dumps(told))
