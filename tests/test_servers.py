@@ -213,6 +213,7 @@ def is_running(pid: int) -> bool:
         ("sys.exit(1)", None),
         ("raise ZeroDivisionError", None),
         ("import os; os._exit(3)", None),
+        ("await cluster.kill(0); import os; os._exit(3)", None),  # as in the middle of lesson 00
     ],
 )
 def test_no_server_outlives_the_program_that_started_it_nor_do_its_data(

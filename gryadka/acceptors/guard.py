@@ -6,11 +6,11 @@ Whoever started the guard holds the other end of that input. When it ends, in wh
 killed kernel, Ctrl-C), the system closes that end, so no server outlives the cluster that it belongs to.
 The command's process id is printed first. Standard library only: this file is run by itself.
 
-A folder that was named on the standard input goes as well, and the one around it once it is empty, unless "keep"
-was the last word: what the servers of a killed kernel stored, nobody can use any more.
+A folder that was named on the standard input goes as well, unless "keep" was the last word: what the servers of a
+killed kernel stored, nobody can use any more. It is the whole cluster's, so that those that were down go with it; all
+its guards remove it, and the last of them does so when nobody writes there any more.
 """
 
-import contextlib
 import os
 import shutil
 import signal
@@ -38,8 +38,6 @@ def main() -> int:
     status = command.wait()
     if told and told[0] and told[-1] != KEEP:
         shutil.rmtree(told[0], ignore_errors=True)
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(told[0]))
     return status
 
 

@@ -132,7 +132,7 @@ class RealServer:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip
         assert self._guard.stdin and self._guard.stdout
-        self._guard.stdin.write(os.fsencode(self._directory))
+        self._guard.stdin.write(os.fsencode(self._directory.parent))  # the cluster's
         word = await self._guard.stdout.readline()
         if not word:  # the program could not even be begun
             await self._guard.communicate()
