@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -13,7 +14,7 @@ from gryadka.protocol.acceptor import Accept, Accepted, Ballot, Conflict, Prepar
 from gryadka.protocol.value import pack
 from gryadka.simulation.run import simulate
 from gryadka.trace import FORGOTTEN, Event, Trace
-from gryadka.views.cluster import ClusterView, main_key
+from gryadka.views.cluster import ClusterView, main_key, steps_of
 from gryadka.views.frames import Frame
 
 ONE, TWO = Ballot(1, 1), Ballot(2, 2)
@@ -82,6 +83,16 @@ def test_asking_all_acceptors_is_one_step_and_each_message_is_on_its_way() -> No
     ]
     assert messages(run[1]) == []
     assert messages(run[2]) == [["▼ prepare 1:1"]] * 3
+
+
+def test_asking_all_acceptors_is_one_step_of_real_servers_too_though_the_clock_goes_on_between() -> None:
+    """Lesson 00 showed three rounds where there was one, for each question had a time of its own."""
+    timed = [replace(event, at_s=0.001 * number) for number, event in enumerate([BEGUN, *sent(PREPARE)])]
+    view = ClusterView(Trace(timed))
+    assert len(view) == 3
+    assert view[2].announced == "Proposer 1 asks A, B and C to promise 1:1."
+    again = [replace(event, at_s=event.at_s + 1) for event in timed[1:]]
+    assert [len(step) for step in steps_of([*timed, *again])] == [1, 3, 3]
 
 
 def test_a_message_keeps_its_name_on_the_way_back_and_is_gone_when_it_was_heard() -> None:

@@ -118,6 +118,18 @@ def test_a_round_is_a_bar_from_its_question_to_its_quorum() -> None:
     assert len(full) == 1  # the round that asks to accept
 
 
+def test_a_round_over_real_servers_is_one_bar_with_one_name() -> None:
+    """Lesson 00 showed "prepare" three times below each other."""
+    names = {name: f"127.0.0.1:4615{number}" for number, name in enumerate("ABC")}
+    real = [
+        replace(one, at_s=0.001 * number, node=names.get(one.node, one.node), peer=names.get(one.peer or "", one.peer))
+        for number, one in enumerate(WHOLE)
+    ]
+    said = Diagram(*real).said()
+    assert [said.count(text) for text in ("prepare 1:1", "quorum: 2 of 3", "quorum A, B")] == [1, 2, 0]
+    assert Diagram(*WHOLE).said().count("quorum A, B") == 1
+
+
 def test_the_end_of_one_change_does_not_end_the_next_ones_round() -> None:
     following = [Event("sent", 0.4, P1, peer="A", key="k", message=Accept(Ballot(2, 1), HELLO, Ballot(3, 1)))]
     diagram = Diagram(*WHOLE[:-1], *following, ENDED, delivered("B", PREPARE, NONE))

@@ -19,7 +19,7 @@ from itertools import groupby
 from gryadka.trace import Event, Trace
 from gryadka.views import wording
 from gryadka.views.frames import Choice, Frame
-from gryadka.views.scene import Acceptor, Packet, Proposer, Scene
+from gryadka.views.scene import Acceptor, Packet, Proposer, Scene, same_sending
 from gryadka.views.svg import WIDTH, Look, box, cross, drawn, group, label, line, shortened
 
 _CHARACTER = 7.2
@@ -150,9 +150,8 @@ def steps_of(events: Iterable[Event]) -> list[list[Event]]:
     """Cut a run into steps: each event is one, except that asking several acceptors the same at once is one."""
     steps: list[list[Event]] = []
     for event in events:
-        last = steps[-1][-1] if steps else None
-        both_sent = last is not None and event.kind == last.kind == "sent"
-        if last and both_sent and (last.node, last.message, last.at_s) == (event.node, event.message, event.at_s):
+        asked = [other.peer for other in steps[-1]] if steps else []
+        if steps and same_sending(steps[-1][-1], event) and event.peer not in asked:
             steps[-1].append(event)
         else:
             steps.append([event])

@@ -102,7 +102,7 @@ class Scene:
         self.now = []
         told: list[str] = []
         for number, event in enumerate(events):
-            if event.kind == "sent" and number and _same_sending(events[number - 1], event):
+            if event.kind == "sent" and number and same_sending(events[number - 1], event):
                 self._sent(event)
                 continue
             told.append(self._take(event, events[number:]))
@@ -123,7 +123,7 @@ class Scene:
         if event.message == Read():
             return self._read(event, following)
         if event.kind == "sent" and event.message:
-            asked = [other.peer or "" for other in following if _same_sending(event, other)]
+            asked = [other.peer or "" for other in following if same_sending(event, other)]
             self._sent(event)
             why = self.proposers[event.node].why if event.node in self.proposers else ""
             return f"{name} asks {listed(asked)} to {wording.wish(event.message)}" + (f": {why}" if why else "")
@@ -147,7 +147,7 @@ class Scene:
         # It is told, and not drawn: it has no ballot, and leaves everything as it is.
         name = wording.node(event.node)
         if event.kind == "sent":
-            asked = [other.peer or "" for other in following if _same_sending(event, other)]
+            asked = [other.peer or "" for other in following if same_sending(event, other)]
             return f"{name} asks {listed(asked)} what they hold"
         if isinstance(event.reply, State) and event.kind == "delivered":
             return f"{name} hears from {event.peer}: {wording.state(event.reply)}"
@@ -335,8 +335,15 @@ def _reply_of(message: Message, after: State) -> Reply:
     return Accepted() if after.accepted == message.ballot else Conflict(after.promised)
 
 
-def _same_sending(one: Event, other: Event) -> bool:
-    return (one.kind, one.node, one.message, one.at_s) == (other.kind, other.node, other.message, other.at_s)
+def same_sending(one: Event, other: Event) -> bool:
+    """Whether two events that follow each other tell of the same message on its way to several acceptors."""
+    # Not at the same time: a real clock goes on between the first and the last. No proposer sends a message twice.
+    return one.kind == "sent" and (one.kind, one.node, one.key, one.message) == (
+        other.kind,
+        other.node,
+        other.key,
+        other.message,
+    )
 
 
 def listed(names: Sequence[str]) -> str:
