@@ -272,7 +272,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
 
     def _hear(self, name: str, letters: list[_Letter], replies: Sequence[Reply | BaseException]) -> None:
         for (key, message, round, done), reply in list(zip(letters, replies, strict=True)):
-            self._tell(key=key, peer=name, message=message, **answered(reply))
+            if self.observe:  # asked here, too: the commonest event costs nothing when nobody looks
+                self._tell(key=key, peer=name, message=message, **answered(reply))
             if isinstance(reply, Conflict):
                 # `max`, never assignment: a late conflict must not turn the counter back.
                 self._counter = max(self._counter, reply.promised.counter)
