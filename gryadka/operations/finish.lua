@@ -2,6 +2,6 @@
 -- late as that keeps the plan, so that nobody can make it take an older one.
 local own = redis.call("HMGET", KEYS[1], "identity", "number", "configuration")
 if own[1] == ARGV[1] and own[2] == ARGV[2] and told(own[3]) >= tonumber(ARGV[3]) then
-  redis.call("HDEL", KEYS[1], "number", "plan", "ends")
+  redis.call("HDEL", KEYS[1], "number", "plan", "ends", "by")
 end
 return "done"

@@ -9,6 +9,7 @@ done of it. So whoever asks a few of them knows how far it came, whatever is in 
 
 - *One plan at a time.* A plan counts once a prepare quorum and an accept quorum in force have taken it: any two
   such sets meet, and an acceptor takes no second plan, nor one made in an earlier epoch than its own.
+  Who made a plan that cannot be claimed withdraws it, save where another coordinator goes on with it.
 - *A configuration is out of force* once those that refuse its epoch meet every prepare quorum and every accept
   quorum of it. Only then do newcomers hear of the next one, and only then does the next step begin.
 - *Every step may be repeated.* A coordinator that was killed is simply called again, and goes on.
@@ -44,7 +45,7 @@ from gryadka.protocol.configuration import Configuration
 
 PAUSE_S = 0.1
 
-_CLAIM, _ADOPT, _FINISH = map(script, ("claim", "adopt", "finish"))
+_CLAIM, _ADOPT, _FINISH, _WITHDRAW = map(script, ("claim", "adopt", "finish", "withdraw"))
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ class _Coordinator:
     make: Callable[..., Plan] = make_plan
     moved: list[int] = field(default_factory=list)
     floor: Ballot = ZERO  # the highest of those that have the plan
+    made: str = ""  # the number of the plan that it made itself
+    overtaken: str = ""  # the numbers of plans whose epoch another configuration has: they stand in nobody's way
 
     # -- what is -------------------------------------------------------------------------------------------
 
@@ -157,7 +160,8 @@ class _Coordinator:
         # What a newcomer keeps of a plan that was given up counts for nothing.
         present = [(identity.decode(), plan) for identity, _, _, plan in answers.values() if identity]
         plans = [Underway.from_json(plan) for identity, plan in present if plan and identity in roster.members]
-        plans = [plan.arrived(roster.epoch) for plan in plans if plan.ends >= roster.epoch]
+        self.overtaken = " ".join(plan.number for plan in plans if plan.is_overtaken_by(roster))
+        plans = [plan.arrived(roster.epoch) for plan in plans if not plan.is_overtaken_by(roster)]
         open_plans = {plan.number: plan for plan in sorted(plans, key=lambda plan: plan.done)}
         return Standing(
             {name: identity.decode() for name, (identity, *_) in answers.items() if identity},
@@ -175,7 +179,13 @@ class _Coordinator:
         old = standing.underway
         goal = {old.addresses[member] for member in members(old.plan.end)} if old else set()
         numbers = " ".join(plan.number for plan in standing.plans)
-        if old and goal == set(names):
+        emptied = _emptied(standing, old) if old else ""
+        if old and goal == set(names) and not (emptied and instead):
+            if emptied:
+                raise ConfigurationError(
+                    f"{emptied} was emptied after the change under way had started it: begin that change anew "
+                    "(instead=True, or --instead)"
+                )
             return replace(old, replaces=numbers) if old.replaces else old
         if old and not instead:
             raise ConfigurationError(
@@ -198,7 +208,8 @@ class _Coordinator:
             plan = replace(plan, steps=(*plan.steps, Adopt(plan.end)))
         addresses = {identity: name for plan in standing.plans for identity, name in plan.addresses.items()}
         addresses |= {identity: name for name, identity in identity_of.items()}
-        return Underway(secrets.token_hex(8), plan, addresses, roster.epoch, replaces=numbers)
+        self.made = secrets.token_hex(8)
+        return Underway(self.made, plan, addresses, roster.epoch, replaces=numbers)
 
     def _named(self, standing: Standing, names: Sequence[str]) -> dict[str, str]:
         # Which member is called what? One that is down tells nobody; the configuration may know its address.
@@ -230,7 +241,9 @@ class _Coordinator:
         # has to be an accept quorum that keeps it, which whoever prepares meets.
         if configuration.prepare.met_by(ours) and configuration.accept.met_by(ours):
             return
-        await self._tell(members(configuration), _FINISH, underway, "0")
+        # Who goes on with another's plan, or has had one given up for this, is not the only one who counts on it.
+        if underway.number == self.made and not underway.replaces:
+            await self._tell(members(configuration), _WITHDRAW, underway)
         if len(ours) < len(taken):
             raise ConfigurationError("another change of members was begun at the same time; look, and try again")
         raise AcceptorError("the cluster", "has too few members that answer for a change of members")
@@ -240,17 +253,27 @@ class _Coordinator:
         concern = set(standing.roster.members).union(*(members(plan.plan.begin) for plan in standing.plans))
         for plan in standing.plans:
             # A newcomer that does not answer may keep the plan: it hears of no configuration before members do.
-            concern |= {identity for identity, name in plan.addresses.items() if name in standing.identities}
+            concern |= {one for one, name in plan.addresses.items() if standing.identities.get(name) == one}
+        # Nobody is asked unless all are there: or some would have the one plan, some the other, and neither could end.
+        self._check_all(concern, standing.identities.values(), underway)
         taken = await self._note(concern, underway, standing.roster.epoch)
         if any(number != underway.number for number in taken.values()):
             raise ConfigurationError("the other change of members went on meanwhile; look, and try again")
-        if missing := concern - set(taken):
+        self._check_all(concern, taken, underway)
+
+    def _check_all(self, concern: Collection[str], answered: Collection[str], underway: Underway) -> None:
+        if missing := set(concern) - set(answered):
             names = ", ".join(sorted(underway.addresses[identity] for identity in missing))
-            raise AcceptorError(names, "has to give up the plan that is under way; start it, or let that plan end")
+            raise AcceptorError(
+                names,
+                "has to give up the plan that is under way, and does not answer; start it, or let that plan end by "
+                "asking for the same once more",
+            )
 
     async def _note(self, identities: Iterable[str], underway: Underway, epoch: int) -> dict[str, str]:
         # Returns which plan each acceptor keeps that answers.
-        words = underway.to_json(), str(underway.ends), underway.replaces, str(epoch)
+        by = "maker" if underway.number == self.made else "another"
+        words = underway.to_json(), str(underway.ends), f"{underway.replaces} {self.overtaken}", str(epoch), by
         taken = await self._tell(identities, _CLAIM, underway, *words)
         self.floor = max(self.floor, *(to_ballot(floor) for _, floor in taken.values()), ZERO)
         return {identity: number.decode() for identity, (number, _) in taken.items()}
@@ -294,7 +317,7 @@ class _Coordinator:
                 if isinstance(step, Start):
                     await self._start(step, underway, current, epoch)
                 elif isinstance(step, Adopt):
-                    await self._adopt(current, underway, _roster(epoch, following, after, underway))
+                    await self._adopt(current, underway, underway.roster(epoch, following, after))
                 elif isinstance(step, Rescan | Copy):
                     await self._bring(step, words, underway, current, epoch, past)
                 underway = replace(underway, done=number)  # not before it is
@@ -305,7 +328,7 @@ class _Coordinator:
 
     async def _start(self, step: Start, underway: Underway, current: Configuration, epoch: int) -> None:
         name, own_key = underway.addresses[step.name], f"{self.namespace}:acceptor"
-        listed = json.dumps(sorted(_roster(epoch, current, (), underway).members))
+        listed = json.dumps(sorted(members(current)))
         plan = underway.number, underway.to_json(), str(underway.ends)
         words = step.name, *plan, listed, str(self.floor), underway.replaces
         found = await self._talk(name, "EVAL", script("start"), "1", own_key, *words)
@@ -317,16 +340,21 @@ class _Coordinator:
         words = underway.to_json(), str(roster.epoch), json.dumps(sorted(roster.members)), roster.to_json()
         deadline_s = asyncio.get_running_loop().time() + self.timeout_s
         while True:
-            await self._note(both, underway, roster.epoch - 1)  # whoever did not hear of the plan then hears now
-            done = set(await self._tell(members(before), _ADOPT, underway, *words))
-            if _meets_all(before, done):
+            # Whoever did not hear of the plan then hears now. And unless there is a quorum of the following members,
+            # nobody takes the present ones out of force.
+            answer, taken = set(await self._note(both, underway, roster.epoch - 1)), set[str]()
+            if following.prepare.met_by(answer) and following.accept.met_by(answer):
+                taken |= set(await self._tell(members(before), _ADOPT, underway, *words))
+            if _meets_all(before, taken):
                 # A newcomer that was told sooner could hand on a configuration that members gave up meanwhile.
-                done |= set(await self._tell(roster.members - members(before), _ADOPT, underway, *words))
-                if following.prepare.met_by(done) and following.accept.met_by(done):
+                taken |= set(await self._tell(roster.members - members(before), _ADOPT, underway, *words))
+                if following.prepare.met_by(taken) and following.accept.met_by(taken):
                     return
             if asyncio.get_running_loop().time() > deadline_s:
-                missing = ", ".join(sorted(underway.addresses[member] for member in both - done))
-                raise AcceptorError(missing, "did not take the new configuration; start it, and call this again")
+                silent = both - answer
+                names = ", ".join(sorted(underway.addresses[member] for member in silent or both - taken))
+                advice = "start it" if silent else "another change may have gone on meanwhile: look"
+                raise AcceptorError(names, f"did not take the new configuration; {advice}, and call this again")
             await asyncio.sleep(PAUSE_S)
 
     async def _bring(
@@ -354,6 +382,10 @@ def _meets_all(configuration: Configuration, names: set[str]) -> bool:
     return configuration.prepare.lost_without(names) and configuration.accept.lost_without(names)
 
 
-def _roster(epoch: int, configuration: Configuration, past: Sequence[Past], underway: Underway) -> Roster:
-    addresses = {member: underway.addresses[member] for member in sorted(members(configuration))}
-    return Roster(epoch, configuration, addresses, tuple((part.accept, part.copied) for part in past))
+def _emptied(standing: Standing, old: Underway) -> str:
+    # A newcomer that has lost what it was started with. The plan may end without it, but with a dead member in its
+    # place. It has to, if a member does not answer: all of them have to give a plan up for another.
+    if standing.roster.members - set(standing.identities.values()):
+        return ""
+    started = [old.addresses[step.name] for step in old.plan.steps[: old.done] if isinstance(step, Start)]
+    return ", ".join(name for name in started if name in standing.empty)

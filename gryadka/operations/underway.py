@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from gryadka.operations.plan import Adopt, Copy, Past, Plan, Rescan, Start, Step, Stop
+from gryadka.acceptors.roster import Roster
+from gryadka.operations.plan import Adopt, Copy, Past, Plan, Rescan, Start, Step, Stop, members
 from gryadka.protocol.configuration import Configuration, Quorum
 
 
@@ -38,6 +39,21 @@ class Underway:
         adoptions = [number for number, step in enumerate(self.plan.steps) if isinstance(step, Adopt)]
         before = adoptions[epoch - self.epoch - 1] if self.epoch < epoch <= self.ends else 0
         return replace(self, done=before if epoch == self.ends else max(self.done, before))
+
+    def roster(self, epoch: int, configuration: Configuration, past: Sequence[Past]) -> Roster:
+        """Return what acceptors are told when this configuration is put into force."""
+        addresses = {member: self.addresses[member] for member in sorted(members(configuration))}
+        return Roster(epoch, configuration, addresses, tuple((part.accept, part.copied) for part in past))
+
+    def is_overtaken_by(self, roster: Roster) -> bool:
+        """Say whether it is over, once this is in force: its last epoch has passed, or is another's. Who took it late,
+        or missed how it ended, keeps it though."""
+        epoch = self.epoch
+        for step, configuration, past in self.plan.walk():
+            epoch += isinstance(step, Adopt)
+            if isinstance(step, Adopt) and epoch == roster.epoch:
+                return self.roster(epoch, configuration, past) != roster
+        return self.ends < roster.epoch
 
     def in_words(self, step: Step) -> str:
         """Say what a step does, with names in place of identities."""
