@@ -18,6 +18,7 @@ from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError
 from gryadka.operations import membership
 from gryadka.operations.membership import Report, change_members, standing
+from gryadka.operations.rescan import rescan
 from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Ballot, Prepare, Promise
 from gryadka.protocol.value import pack
 
@@ -267,3 +268,20 @@ async def test_a_copy_that_is_made_again_is_a_copy_still(monkeypatch: pytest.Mon
         monkeypatch.undo()
         report = await change_members(cluster.connects, cluster.names)
         assert isinstance(report, Report) and report.moved == (10 * (3 + 1),)
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_records_are_listed_by_whoever_got_a_copy(again: bool) -> None:
+    """From one member to two, to another two, to four: those who had accepted the records first were gone, and no
+    change could go on, nor a rescan: it was said that too few acceptors answered."""
+    async with gryadka.local_cluster(1, server="fakeredis") as cluster:
+        proposer, (first,) = cluster.proposer(), cluster.names
+        await proposer.change("quiet", lambda _: "here")
+        second, third, fourth, fifth = [await cluster.add_server() for _ in range(4)]
+        await change_members(cluster.connects, [first, second])
+        await change_members(cluster.connects, [second, third])
+        if again:
+            assert (await rescan({name: cluster.connects[name] for name in (second, third)})).records == 1
+        await change_members(cluster.connects, [second, third, fourth, fifth], timeout_s=1.0)
+        await cluster.kill(cluster.names.index(second))
+        assert await proposer.change("quiet", lambda value: value) == "here"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from gryadka.errors import AcceptorError
 from gryadka.operations import membership
 from gryadka.operations.membership import change_members, standing
 from gryadka.operations.plan import members
+from gryadka.operations.scripts import script
 
 pytestmark = pytest.mark.slow
 
@@ -212,3 +215,71 @@ async def test_a_newcomer_that_was_emptied_is_started_anew(lost: Lost) -> None:
         await change_members(cluster.connects, cluster.names, instead=True)
         known = await standing(cluster.connects)
         assert known.roster.members == set(known.identities.values()) and len(known.identities) == 4
+
+
+async def test_those_that_answer_may_know_less_than_the_plan_that_they_keep(lost: Lost) -> None:
+    """It began in a configuration that none of them was told of: `KeyError`, for a member that had left by then."""
+    async with gryadka.local_cluster(4, server="fakeredis") as cluster:
+        old = await grown(cluster, 1)
+        lost.scripts = {membership._CLAIM: [old[3]], membership._ADOPT: [old[0], old[3]]}
+        assert (await change_members(cluster.connects, old[1:])).epoch == 1
+        lost.scripts = {membership._ADOPT: cluster.names}
+        with pytest.raises(AcceptorError, match="did not take the new configuration"):
+            await change_members(cluster.connects, cluster.names[1:], timeout_s=0.1)
+        lost.scripts = {}
+        for number in range(3):
+            await cluster.kill(number)
+        for wish in (cluster.names[1:], old[2:]):
+            with pytest.raises(AcceptorError, match=r"know of epoch 0 .* epoch 1 is in force; .* start the others"):
+                await change_members(cluster.connects, wish, instead=wish == old[2:])
+        await cluster.restart(1)
+        assert (await change_members(cluster.connects, cluster.names[1:])).epoch == 2
+
+
+async def test_what_a_newcomer_keeps_of_a_plan_that_was_given_up_stands_in_nobodys_way() -> None:
+    """It was started when nobody meant it any more. The plan that did mean it could neither go on nor be given up."""
+    async with gryadka.local_cluster(3, server="fakeredis") as cluster:
+        old = await grown(cluster, 1)
+        newcomer = cluster.names[3]
+        first = membership._Coordinator(cluster.connects, "gryadka", 0.2, None)
+        known = await first.ask_all()
+        given_up = first.planned(known, cluster.names, True, False)
+        await first.claim(given_up, known)
+        second = membership._Coordinator(cluster.connects, "gryadka", 0.2, None)
+        known = await second.ask_all()
+        plan = second.planned(known, [*old[1:], newcomer], True, True)
+        await second.claim(plan, known)
+        present = members(given_up.plan.begin)
+        identity = next(one for one, name in given_up.addresses.items() if name == newcomer)
+        words = identity, given_up.number, given_up.to_json(), "1", json.dumps(sorted(present)), "0:0", ""
+        assert await raw(cluster, newcomer, "EVAL", script("start"), "1", OWN, *words) == identity.encode()
+        await change_members(cluster.connects, old, instead=True)
+        assert await told(cluster) == {1: [set(old)]}
+
+
+async def test_a_plan_is_gone_on_with_though_it_replaces_one_with_newcomers_of_its_own(lost: Lost) -> None:
+    """Of three plans at once, none made by somebody who saw all others: `KeyError`, for another one's newcomer."""
+    async with gryadka.local_cluster(3, server="fakeredis") as cluster:
+        old = await grown(cluster, 2)
+        one, other = cluster.names[3:]
+        first, second, third = (membership._Coordinator(cluster.connects, "gryadka", 0.2, None) for _ in range(3))
+        known = await first.ask_all()
+        begun = first.planned(known, [*old, one], True, False)
+        await first.claim(begun, known)
+        known = await second.ask_all()
+        instead = second.planned(known, old[:2], True, True)
+        beside = third.planned(known, [*old, other], True, True)
+        await second._note([known.identities[old[0]]], instead, 0)
+        await third._note([known.identities[old[1]]], beside, 0)
+        newcomer = next(identity for identity, name in beside.addresses.items() if name == other)
+        words = newcomer, beside.number, beside.to_json(), "1", "[]", "0:0", ""
+        assert await raw(cluster, other, "EVAL", script("start"), "1", OWN, *words) == newcomer.encode()
+        await raw(cluster, other, "HDEL", OWN, "members")
+        last = membership._Coordinator(cluster.connects, "gryadka", 0.2, None)
+        known = await last.ask_all()
+        plans = sorted(known.plans, key=lambda plan: plan.number != instead.number)
+        underway = last.planned(replace(known, plans=tuple(plans)), old[:2], True, True)
+        assert underway.number == instead.number
+        await last.claim(underway, known)
+        await last.run(underway)
+        assert await told(cluster) == {1: [set(old[:2])]}

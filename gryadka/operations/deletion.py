@@ -43,6 +43,7 @@ from gryadka.acceptors.roster import Roster
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError, ConfigurationError, NotApplied, OutcomeUnknown
 from gryadka.operations.membership import standing
+from gryadka.operations.plan import Past
 from gryadka.operations.records import PAUSE_S, Records, Told, for_each
 from gryadka.operations.rescan import named
 from gryadka.operations.scripts import script
@@ -130,7 +131,7 @@ async def collect(
             if keys is None:
                 whole = Configuration(everyone, everyone)
                 records = Records(places, whole, roster.epoch, namespace, timeout_s, progress)
-                keys = await records.keys([Quorum(everyone.members, 1)])
+                keys = await records.keys([Past(Quorum(everyone.members, 1))])
             collector = Collector(members, proposer, tombstone)
             work = partial(collector.collect, report=report)
             await for_each(list(dict.fromkeys(keys)), work, progress)

@@ -107,6 +107,12 @@ async def change_members(
     """
     coordinator = _Coordinator(connects, namespace, timeout_s, progress, make)
     standing = await coordinator.ask_all()
+    if later := [plan.epoch for plan in standing.plans if plan.epoch > standing.roster.epoch]:
+        raise AcceptorError(
+            "the cluster",
+            f"has members that were told more: those that answer know of epoch {standing.roster.epoch} only, while "
+            f"epoch {max(later)} is in force; name all members, and start the others",
+        )
     if (old := standing.underway) and (instead or old.ends == standing.roster.epoch):
         # Perhaps only a few acceptors took the latest configuration: that step is ended first.
         await coordinator.run(old, until_epoch=standing.roster.epoch if old.ends > standing.roster.epoch else inf)
@@ -131,7 +137,7 @@ class _Coordinator:
     moved: list[int] = field(default_factory=list)
     floor: Ballot = ZERO  # the highest of those that have the plan
     made: str = ""  # the number of the plan that it made itself
-    overtaken: str = ""  # the numbers of plans whose epoch another configuration has: they stand in nobody's way
+    overtaken: str = ""  # the numbers of plans that can no longer be carried out: they stand in nobody's way
 
     # -- what is -------------------------------------------------------------------------------------------
 
@@ -155,13 +161,14 @@ class _Coordinator:
         for name, other in rosters.items():
             if not other.members & roster.members:
                 raise ConfigurationError(
-                    f"{name} belongs to another cluster; check its name, or take an empty server (`gryadka up --empty`)"
+                    f"{name} belongs to another cluster, or left this one long ago; leave it out, or take an empty "
+                    "server (`gryadka up --empty`)"
                 )
-        # What a newcomer keeps of a plan that was given up counts for nothing.
-        present = [(identity.decode(), plan) for identity, _, _, plan in answers.values() if identity]
-        plans = [Underway.from_json(plan) for identity, plan in present if plan and identity in roster.members]
-        self.overtaken = " ".join(plan.number for plan in plans if plan.is_overtaken_by(roster))
-        plans = [plan.arrived(roster.epoch) for plan in plans if not plan.is_overtaken_by(roster)]
+        kept = [(who.decode(), Underway.from_json(plan)) for who, _, _, plan in answers.values() if who and plan]
+        # What only a newcomer keeps was given up, and counts for nothing.
+        plans = [plan for who, plan in kept if who in roster.members and not plan.is_overtaken_by(roster)]
+        self.overtaken = " ".join({plan.number for _, plan in kept} - {plan.number for plan in plans})
+        plans = [plan.arrived(roster.epoch) for plan in plans]
         open_plans = {plan.number: plan for plan in sorted(plans, key=lambda plan: plan.done)}
         return Standing(
             {name: identity.decode() for name, (identity, *_) in answers.items() if identity},
@@ -179,6 +186,7 @@ class _Coordinator:
         old = standing.underway
         goal = {old.addresses[member] for member in members(old.plan.end)} if old else set()
         numbers = " ".join(plan.number for plan in standing.plans)
+        addresses = {identity: name for plan in standing.plans for identity, name in plan.addresses.items()}
         emptied = _emptied(standing, old) if old else ""
         if old and goal == set(names) and not (emptied and instead):
             if emptied:
@@ -186,7 +194,7 @@ class _Coordinator:
                     f"{emptied} was emptied after the change under way had started it: begin that change anew "
                     "(instead=True, or --instead)"
                 )
-            return replace(old, replaces=numbers) if old.replaces else old
+            return replace(old, replaces=numbers, addresses=addresses | dict(old.addresses)) if old.replaces else old
         if old and not instead:
             raise ConfigurationError(
                 f"another change of members is under way, to {', '.join(sorted(goal))}: "
@@ -206,7 +214,6 @@ class _Coordinator:
         if numbers and not any(isinstance(step, Adopt) for step in plan.steps):
             # Or else the plan that is given up would still fit the epoch in force.
             plan = replace(plan, steps=(*plan.steps, Adopt(plan.end)))
-        addresses = {identity: name for plan in standing.plans for identity, name in plan.addresses.items()}
         addresses |= {identity: name for name, identity in identity_of.items()}
         self.made = secrets.token_hex(8)
         return Underway(self.made, plan, addresses, roster.epoch, replaces=numbers)
@@ -330,7 +337,7 @@ class _Coordinator:
         name, own_key = underway.addresses[step.name], f"{self.namespace}:acceptor"
         listed = json.dumps(sorted(members(current)))
         plan = underway.number, underway.to_json(), str(underway.ends)
-        words = step.name, *plan, listed, str(self.floor), underway.replaces
+        words = step.name, *plan, listed, str(self.floor), f"{underway.replaces} {self.overtaken}"
         found = await self._talk(name, "EVAL", script("start"), "1", own_key, *words)
         if found.decode() != step.name:
             raise ConfigurationError(f"{name} belongs to a cluster already; empty it first")
@@ -373,9 +380,9 @@ class _Coordinator:
         places = {identity: (name, self.connects[name]) for identity, name in underway.addresses.items()}
         records = Records(places, current, epoch, self.namespace, self.timeout_s, told)
         if isinstance(step, Copy):
-            self.moved.append(await records.copy(step.to, [part.accept for part in past]))
+            self.moved.append(await records.copy(step.to, past))
         else:
-            self.moved.append(await records.rescan([part.accept for part in past]))
+            self.moved.append(await records.rescan(past))
 
 
 def _meets_all(configuration: Configuration, names: set[str]) -> bool:

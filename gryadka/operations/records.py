@@ -1,7 +1,7 @@
 """Every record, chosen again (rescan) or brought to newcomers (copy).
 
 One server's list of keys misses what a quorum without it accepted. So the keys are the union of the lists of
-acceptors that together meet every accept quorum that a record may have been accepted by.
+acceptors that together meet every accept quorum that a record may have been accepted by, or got a copy since.
 
 With K records and 2F+1 acceptors a rescan asks every acceptor twice for each record, a prepare and an accept,
 and both carry it; a copy reads it from a majority and writes it to each newcomer.
@@ -25,10 +25,10 @@ from gryadka.acceptors.identity import Connect
 from gryadka.acceptors.redis import RedisAcceptor, to_ballot
 from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError, NotApplied, OutcomeUnknown
-from gryadka.operations.plan import members
+from gryadka.operations.plan import Past, members
 from gryadka.proposer import Proposer
 from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, Prepare, State
-from gryadka.protocol.configuration import Configuration, Quorum
+from gryadka.protocol.configuration import Configuration
 from gryadka.protocol.round import Status
 from gryadka.reads import QuorumRead
 
@@ -66,7 +66,7 @@ class Records:
 
             self._acceptors[identity] = RedisAcceptor(name, connect, introduce, namespace)
 
-    async def rescan(self, past: Iterable[Quorum]) -> int:
+    async def rescan(self, past: Iterable[Past]) -> int:
         """Choose every record again under the configuration in force. Returns how many records moved."""
         names = members(self._configuration)
         acceptors = {name: self._acceptors[name] for name in names}
@@ -79,7 +79,7 @@ class Records:
             await for_each(await self.keys(past), again, self._told)
         return self._moved
 
-    async def copy(self, to: Sequence[str], past: Iterable[Quorum]) -> int:
+    async def copy(self, to: Sequence[str], past: Iterable[Past]) -> int:
         """Bring every record to the newcomers. Returns how many records moved."""
         async with Proposer(
             self._configuration, self._acceptors, timeout_s=self._timeout_s, pause_s=PAUSE_S
@@ -99,12 +99,17 @@ class Records:
             await for_each(await self.keys(past), bring, self._told)
         return self._moved
 
-    async def keys(self, past: Iterable[Quorum]) -> list[str]:
-        """Return the keys of all records, sorted. Raises `AcceptorError` if too few acceptors answer."""
+    async def keys(self, past: Iterable[Past]) -> list[str]:
+        """Return the keys of all records, sorted; `past` tells where they may be.
+
+        Raises `AcceptorError` if too few acceptors answer.
+        """
         asked = self._configuration.prepare.members
         lists = await asyncio.gather(*map(self._listed, asked), return_exceptions=True)
         found = {name: keys for name, keys in zip(asked, lists, strict=True) if isinstance(keys, set)}
-        if not all(quorum.lost_without(found) for quorum in past) or not self._configuration.prepare.met_by(found):
+        # Who meets every old accept quorum knows of each record; so does who got a copy of them.
+        known = all(part.accept.lost_without(found) or part.copied & found.keys() for part in past)
+        if not known or not self._configuration.prepare.met_by(found):
             faults = "; ".join(str(fault) for fault in lists if isinstance(fault, Exception))
             raise AcceptorError("the cluster", f"has too few acceptors that answer to list all records ({faults})")
         self._sources = list(found)[: self._configuration.prepare.size]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gryadka.acceptors.identity import Connect
 from gryadka.errors import ConfigurationError
 from gryadka.operations.membership import Standing, standing
+from gryadka.operations.plan import Past
 from gryadka.operations.records import Records, Told
 
 
@@ -55,7 +56,7 @@ async def rescan(
 
     places = {identity: (name, connects[name]) for identity, name in named(found, connects).items()}
     work = Records(places, roster.configuration, roster.epoch, namespace, timeout_s, told)
-    past = [quorum for quorum, _ in roster.past] or [roster.configuration.accept]
+    past = [Past(*part) for part in roster.past] or [Past(roster.configuration.accept)]
     moved = await work.rescan(past)
     return Rescanned(records, moved, roster.epoch)
 
