@@ -253,7 +253,7 @@ class _Coordinator:
             await self._tell(members(configuration), _WITHDRAW, underway)
         if len(ours) < len(taken):
             raise ConfigurationError("another change of members was begun at the same time; look, and try again")
-        raise AcceptorError("the cluster", "has too few members that answer for a change of members")
+        raise AcceptorError("the cluster", "has too few members that answer for a change of members; start the others")
 
     async def _give_up(self, underway: Underway, standing: Standing) -> None:
         # Whoever still had another plan could put another configuration into force at the same epoch.

@@ -111,7 +111,8 @@ class Records:
         known = all(part.accept.lost_without(found) or part.copied & found.keys() for part in past)
         if not known or not self._configuration.prepare.met_by(found):
             faults = "; ".join(str(fault) for fault in lists if isinstance(fault, Exception))
-            raise AcceptorError("the cluster", f"has too few acceptors that answer to list all records ({faults})")
+            problem = "has too few acceptors that answer to list all records; start the others, and try again"
+            raise AcceptorError("the cluster", f"{problem} ({faults})")
         self._sources = list(found)[: self._configuration.prepare.size]
         return sorted(set[str]().union(*found.values()))
 
