@@ -283,3 +283,26 @@ async def test_a_plan_is_gone_on_with_though_it_replaces_one_with_newcomers_of_i
         await last.claim(underway, known)
         await last.run(underway)
         assert await told(cluster) == {1: [set(old[:2])]}
+
+
+async def test_a_plan_that_only_a_newcomer_shows_is_not_taken_from_members(lost: Lost) -> None:
+    """The members' answers were lost, so that it seemed to be over; they had claimed it, and it went on."""
+    async with gryadka.local_cluster(3, server="fakeredis") as cluster:
+        old = await grown(cluster, 2)
+        lost.scripts = {membership._CLAIM: old[2:], membership._ADOPT: cluster.names}
+        with pytest.raises(AcceptorError, match="did not take the new configuration"):
+            await change_members(cluster.connects, cluster.names[:4], timeout_s=0.1)
+        await cluster.kill(0)
+        await cluster.kill(1)
+        late = membership._Coordinator(cluster.connects, "gryadka", 0.2, None)
+        known = await late.ask_all()
+        assert cluster.names[3] in known.identities and not known.plans
+        lost.scripts = {}
+        for number in (0, 1):
+            await cluster.restart(number)
+        for name in old[:2]:
+            identity = (await raw(cluster, name, "HGET", OWN, "identity")).decode()
+            known = replace(known, identities={**known.identities, name: identity})
+        with pytest.raises(ConfigurationError, match="begun at the same time"):
+            await late.claim(late.planned(known, old[:2], True, False), known)
+        assert (await change_members(cluster.connects, cluster.names[:4])).epoch == 1

@@ -164,11 +164,11 @@ class _Coordinator:
                     f"{name} belongs to another cluster, or left this one long ago; leave it out, or take an empty "
                     "server (`gryadka up --empty`)"
                 )
-        kept = [(who.decode(), Underway.from_json(plan)) for who, _, _, plan in answers.values() if who and plan]
-        # What only a newcomer keeps was given up, and counts for nothing.
-        plans = [plan for who, plan in kept if who in roster.members and not plan.is_overtaken_by(roster)]
-        self.overtaken = " ".join({plan.number for _, plan in kept} - {plan.number for plan in plans})
-        plans = [plan.arrived(roster.epoch) for plan in plans]
+        # What a newcomer keeps of a plan that was given up counts for nothing.
+        present = [(identity.decode(), plan) for identity, _, _, plan in answers.values() if identity]
+        plans = [Underway.from_json(plan) for identity, plan in present if plan and identity in roster.members]
+        self.overtaken = " ".join(plan.number for plan in plans if plan.is_overtaken_by(roster))
+        plans = [plan.arrived(roster.epoch) for plan in plans if not plan.is_overtaken_by(roster)]
         open_plans = {plan.number: plan for plan in sorted(plans, key=lambda plan: plan.done)}
         return Standing(
             {name: identity.decode() for name, (identity, *_) in answers.items() if identity},
@@ -264,18 +264,18 @@ class _Coordinator:
         # Nobody is asked unless all are there: or some would have the one plan, some the other, and neither could end.
         self._check_all(concern, standing.identities.values(), underway)
         taken = await self._note(concern, underway, standing.roster.epoch)
-        if any(number != underway.number for number in taken.values()):
+        # A newcomer may keep one that nobody else has any more: it was started late.
+        numbers = {plan.number for plan in standing.plans}
+        stray = {one for one in set(taken) - standing.roster.members if taken[one] not in numbers}
+        if any(number != underway.number for one, number in taken.items() if one not in stray):
             raise ConfigurationError("the other change of members went on meanwhile; look, and try again")
         self._check_all(concern, taken, underway)
 
     def _check_all(self, concern: Collection[str], answered: Collection[str], underway: Underway) -> None:
         if missing := set(concern) - set(answered):
             names = ", ".join(sorted(underway.addresses[identity] for identity in missing))
-            raise AcceptorError(
-                names,
-                "has to give up the plan that is under way, and does not answer; start it, or let that plan end by "
-                "asking for the same once more",
-            )
+            problem = "has to give up the plan that is under way, and does not answer; start it, or let that plan end"
+            raise AcceptorError(names, f"{problem} by asking for the same once more")
 
     async def _note(self, identities: Iterable[str], underway: Underway, epoch: int) -> dict[str, str]:
         # Returns which plan each acceptor keeps that answers.
@@ -337,7 +337,7 @@ class _Coordinator:
         name, own_key = underway.addresses[step.name], f"{self.namespace}:acceptor"
         listed = json.dumps(sorted(members(current)))
         plan = underway.number, underway.to_json(), str(underway.ends)
-        words = step.name, *plan, listed, str(self.floor), f"{underway.replaces} {self.overtaken}"
+        words = step.name, *plan, listed, str(self.floor), underway.replaces
         found = await self._talk(name, "EVAL", script("start"), "1", own_key, *words)
         if found.decode() != step.name:
             raise ConfigurationError(f"{name} belongs to a cluster already; empty it first")
