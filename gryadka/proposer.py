@@ -18,17 +18,17 @@ import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import KW_ONLY, dataclass, field
-from itertools import chain
 from typing import Any, Self
 
 from gryadka.acceptors import Acceptor
+from gryadka.acceptors.observed import tell
 from gryadka.errors import ChangeRejected, ConfigurationError, NotApplied, OutcomeUnknown, unreadable
 from gryadka.protocol.acceptor import MAX_COUNTER, Ballot, Conflict, Message, Read, Reply
 from gryadka.protocol.configuration import Configuration
 from gryadka.protocol.round import Round, Status
 from gryadka.protocol.value import Value, decode, encode, pack, reaches_below, unpack
 from gryadka.reads import QuorumRead
-from gryadka.trace import Event, Kind, Observe, answered, tell
+from gryadka.trace import Event, Kind, Observe, answered
 
 CACHE_SIZE = 10_000
 
@@ -167,7 +167,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for caller in chain(*self._queues.values()):  # of those whose task had not begun
+        for caller in [caller for queue in self._queues.values() for caller in queue]:  # whose task had not begun
             caller.give_up()
         await asyncio.gather(*(acceptor.close() for acceptor in self.acceptors.values()))
 

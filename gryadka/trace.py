@@ -21,7 +21,6 @@ somebody has told the run in sentences, they stand in the first line: {"schema":
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import zlib
@@ -104,15 +103,6 @@ Observe = Callable[[Event], None]
 """What proposers and acceptors call with each event. It must be quick, and must not raise."""
 
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (Prepare, Accept, Read, Promise, Accepted, Conflict, State)}
-
-
-def tell(observe: Observe, event: Event) -> None:
-    """Call `observe`. What it raises is its own fault: the event loop reports it, and the protocol goes on."""
-    try:
-        observe(event)
-    except Exception as error:
-        words = f"an observer failed at the event {event.kind!r}"
-        asyncio.get_running_loop().call_exception_handler({"message": words, "exception": error})
 
 
 def answered(reply: Reply | BaseException) -> dict[str, Any]:

@@ -22,17 +22,7 @@ from gryadka.operations.membership import change_members, standing
 from gryadka.protocol.acceptor import ZERO, Accept, Ballot, Conflict, Prepare, State
 from gryadka.protocol.value import pack, unpack
 from gryadka.simulation.appends import check_texts
-
-OWN = "gryadka:acceptor"
-
-
-async def raw(cluster: LocalCluster, name: str, *command: str) -> Any:
-    """Send one command to a server, past Gryadka."""
-    wire = await Wire.over(name, cluster.connects[name](), 1.0)
-    try:
-        return await wire.call(*command)
-    finally:
-        await wire.close()
+from tests.on_servers import OWN, raw
 
 
 async def kept(cluster: LocalCluster) -> set[bytes]:

@@ -14,27 +14,17 @@ from gryadka.acceptors import state_of
 from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.acceptors.roster import Roster
 from gryadka.acceptors.servers import LocalCluster
-from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError
 from gryadka.operations import membership
 from gryadka.operations.membership import Report, change_members, standing
 from gryadka.operations.rescan import rescan
 from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Ballot, Prepare, Promise
 from gryadka.protocol.value import pack
+from tests.on_servers import OWN, raw
 
 pytestmark = pytest.mark.slow
 
-OWN = "gryadka:acceptor"
 Talk = Callable[..., Awaitable[Any]]
-
-
-async def raw(cluster: LocalCluster, name: str, *command: str) -> Any:
-    """Send one command to a server, past Gryadka."""
-    wire = await Wire.over(name, cluster.connects[name](), 1.0)
-    try:
-        return await wire.call(*command)
-    finally:
-        await wire.close()
 
 
 async def told_of(cluster: LocalCluster, name: str) -> tuple[int, frozenset[str]] | None:

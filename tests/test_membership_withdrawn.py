@@ -14,25 +14,14 @@ import gryadka
 from gryadka import ConfigurationError
 from gryadka.acceptors.roster import Roster
 from gryadka.acceptors.servers import LocalCluster
-from gryadka.acceptors.wire import Wire
 from gryadka.errors import AcceptorError
 from gryadka.operations import membership
 from gryadka.operations.membership import change_members, standing
 from gryadka.operations.plan import members
 from gryadka.operations.scripts import script
+from tests.on_servers import OWN, raw
 
 pytestmark = pytest.mark.slow
-
-OWN = "gryadka:acceptor"
-
-
-async def raw(cluster: LocalCluster, name: str, *command: str) -> Any:
-    """Send one command to a server, past Gryadka."""
-    wire = await Wire.over(name, cluster.connects[name](), 1.0)
-    try:
-        return await wire.call(*command)
-    finally:
-        await wire.close()
 
 
 async def told(cluster: LocalCluster) -> dict[int, list[set[str]]]:

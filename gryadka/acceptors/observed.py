@@ -1,4 +1,4 @@
-"""An acceptor seen through a glass: each state that its answers reveal is shown to an observer."""
+"""Observers are told of what happens and can disturb nothing. An acceptor tells each state that its answers reveal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from gryadka.acceptors import Acceptor, Request
 from gryadka.errors import AcceptorError
 from gryadka.protocol.acceptor import Reply
-from gryadka.trace import Event, Observe, state_after, tell
+from gryadka.trace import Event, Observe, state_after
+
+
+def tell(observe: Observe, event: Event) -> None:
+    """Call `observe`. What it raises is its own fault: the event loop reports it, and the protocol goes on."""
+    try:
+        observe(event)
+    except Exception as error:
+        words = f"an observer failed at the event {event.kind!r}"
+        asyncio.get_running_loop().call_exception_handler({"message": words, "exception": error})
 
 
 class Observed:
