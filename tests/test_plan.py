@@ -100,7 +100,10 @@ def test_every_step_that_brings_records_is_needed(old: list[str], new: list[str]
 
 def test_three_to_four_to_five_without_a_rescan_is_refused_with_the_two_quorums() -> None:
     steps = (Start("D"), Adopt(majority("ABCD")), Start("E"), Adopt(majority("ABCDE")))
-    with pytest.raises(ConfigurationError, match=r"step 4.*\{A, D, E\} and the accept quorum \{B, C\} miss"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"step 4.*\{A, D, E\} and the accept quorum \{B, C\} miss each other: rescan before this step",
+    ):
         Plan(majority("ABC"), steps)
 
 
