@@ -4,7 +4,7 @@
 |---|---|---|
 | `ChangeRejected` | no: the function refused | look at `.value`, decide anew |
 | `NotApplied` | certainly not | repeat it when you like |
-| `OutcomeUnknown` | perhaps, now or later | read the key, then decide |
+| `OutcomeUnknown` | perhaps, now or later | read the key by a change to itself, then decide |
 | `ConfigurationError` | nothing was sent | mend the call or the cluster |
 | `AcceptorError` | one server's fault | see to that server; the others go on |
 """
@@ -35,7 +35,11 @@ class NotApplied(GryadkaError):
 
 
 class OutcomeUnknown(GryadkaError):
-    """The change may have been applied, or may be later: read before you repeat."""
+    """The change may have been applied, or may be later: read before you repeat.
+
+    Read by a change to itself, `change(key, lambda value: value)`: what it did not see can never come any more. After
+    `Proposer.read`, which writes nothing, it still can.
+    """
 
 
 class ConfigurationError(GryadkaError):

@@ -116,7 +116,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         Raises:
             ChangeRejected: `f` raised it. Its `value` was chosen: the refusal is as good as a read.
             NotApplied: no effect, now or later. Safe to repeat.
-            OutcomeUnknown: the effect may be there, or come. Read before you repeat.
+            OutcomeUnknown: the effect may be there, or come. Read by `change(key, lambda value: value)`, then decide.
             TypeError, ValueError, RecursionError: `f` is not a plain function, or returned what JSON cannot hold.
             ConfigurationError: nothing was sent; the message says what to mend.
             Whatever else `f` raises: the value stays as it is, and was chosen.
@@ -143,7 +143,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         """Return the value of `key`: in one round trip that writes nothing if the acceptors agree (see
         `gryadka.reads`), else by a change to itself, which may raise what `change` raises.
 
-        `timeout_s` is for that change; before it, the question waits as long as acceptors may take to answer.
+        It settles nothing: a change whose outcome is unknown may still come after a read that did not see it.
+        `timeout_s` is for that change to itself; before it, the question waits as long as acceptors may take to answer.
         """
         round = QuorumRead(self.configuration)
         self._at_home()

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 import gryadka
 from gryadka import ConfigurationError, NotApplied, Proposer
 from gryadka.acceptors import state_of
+from gryadka.acceptors.memory import memory_acceptors
 from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.acceptors.wire import Wire
 from gryadka.protocol.acceptor import ZERO, Accept, Accepted, Ballot, Conflict, Prepare, Promise, Read, State
 from gryadka.protocol.configuration import Configuration, Quorum
-from gryadka.protocol.round import Status
+from gryadka.protocol.round import Round, Status
 from gryadka.protocol.value import pack
 from gryadka.reads import QuorumRead
 from gryadka.trace import Event
@@ -239,3 +240,22 @@ def test_a_deleted_value_is_not_read_where_two_accept_quorums_need_not_meet() ->
     for name, state in zip("ABC", [State(BALLOTS[1], BALLOTS[1], "1")] * 2 + [State(Ballot(5, 5))], strict=True):
         read.receive(name, Read(), state)
     assert read.status is Status.MISSED
+
+
+async def test_a_read_settles_nothing_and_a_change_does() -> None:
+    """An accept that is on its way may still be chosen after a read that did not see it: who has to decide whether to
+    repeat a change of unknown outcome has to read by a change."""
+    configuration, acceptors = memory_acceptors(3)
+    late = {key: Round(configuration, Ballot(1, 7)) for key in ("read", "changed")}
+    for key, round in late.items():
+        for name, acceptor in acceptors.items():
+            round.receive(name, round.message, acceptor.answer(key, round.message))
+        round.propose(pack("1", {}, round.ballot), round.ballot)
+    proposer = Proposer(configuration, acceptors)
+    assert await proposer.read("read") is None
+    assert await proposer.change("changed", lambda value: value) is None
+    for key, round in late.items():
+        for name, acceptor in acceptors.items():
+            round.receive(name, round.message, acceptor.answer(key, round.message))
+    assert late["read"].status is Status.REACHED and await proposer.read("read") == 1
+    assert late["changed"].status is Status.MISSED and await proposer.read("changed") is None
