@@ -132,6 +132,16 @@ def bars(picture: Picture) -> list[float]:
     return found
 
 
+def test_two_settings_of_the_servers_are_told_apart() -> None:
+    """The second setting's bars would have taken the place of the first one's."""
+    rows = [row | {"fsync": fsync} for fsync in ("no", "always") for row in ROWS[:1]]
+    assert figures.throughput(rows).text.splitlines() == [
+        "16 clients, 1 key, fsync no, gryadka: 15,000",
+        "16 clients, 1 key, fsync always, gryadka: 15,000",
+    ]
+    assert figures.throughput(rows[:1]).text == "16 clients, 1 key, gryadka: 15,000"
+
+
 def test_bars_are_as_long_as_the_speeds_and_say_them() -> None:
     picture = figures.throughput(ROWS)
     assert picture.text.splitlines() == [

@@ -92,10 +92,16 @@ def latencies(series: Mapping[str, Iterable[float]], title: str = "How long a ch
 
 
 def throughput(rows: Iterable[Mapping[str, Any]], title: str = "Changes a second") -> Picture:
-    """Draw the speeds in the rows of `benchmarks/change.py --json`: a group for each workload, a bar a system."""
+    """Draw the speeds in the rows of `benchmarks/change.py --json`: a group for each workload, a bar a system.
+
+    Where the rows tell of more than one setting of the servers, each has its own groups.
+    """
     speeds: dict[str, dict[str, float]] = {}
-    for row in rows:
-        speeds.setdefault(str(row["workload"]), {})[str(row["system"])] = float(row["changes_per_second"])
+    measured = list(rows)
+    several = len({row.get("fsync") for row in measured}) > 1
+    for row in measured:
+        group = f"{row['workload']}, fsync {row['fsync']}" if several else str(row["workload"])
+        speeds.setdefault(group, {})[str(row["system"])] = float(row["changes_per_second"])
     return _bars(speeds, title, "changes a second", log=False)
 
 
