@@ -35,10 +35,10 @@ class NotApplied(GryadkaError):
 
 
 class OutcomeUnknown(GryadkaError):
-    """The change may have been applied, or may be later: read before you repeat.
+    """The change may have been applied, or may be later: settle that before you repeat.
 
-    Read by a change to itself, `change(key, lambda value: value)`: what it did not see can never come any more. After
-    `Proposer.read`, which writes nothing, it still can.
+    A change to itself settles it, `change(key, lambda value: value)`: what that did not see can never come any more.
+    After `Proposer.read`, which writes nothing, it still can.
     """
 
 

@@ -138,6 +138,10 @@ def _loaded(place: str) -> Changes:
 
 # -- kv ----------------------------------------------------------------------------------------------------
 
+_TO_REPEAT = """\
+It may still come. So repeat it on the condition that it has not: `gryadka kv get --json` shows the ETag for
+`gryadka kv cas`, or for `gryadka kv del --etag`. Where there is no record, the ETag is `absent`."""
+
 # A value may begin with a minus: what is no option is an argument.
 VALUES = {"ignore_unknown_options": True}
 
@@ -239,6 +243,8 @@ def _run(work: Callable[[KeyValue], Awaitable[dict[str, Any]]], where: Where, cl
             typer.echo(json.dumps(body, ensure_ascii=False))
         else:
             typer.echo(f"gryadka: {error}", err=True)
+            if isinstance(error, OutcomeUnknown):
+                typer.echo(_TO_REPEAT, err=True)
             if body.get("current"):
                 typer.echo(json.dumps(body["current"], ensure_ascii=False), err=True)
         raise typer.Exit(1 if isinstance(error, Refused) else 4 if isinstance(error, NotApplied) else 3) from None

@@ -51,7 +51,7 @@ class _Caller:
 
     def give_up(self) -> None:
         if self.sent:
-            self.problem = OutcomeUnknown(f"perhaps applied, perhaps not; read before you repeat ({self.problem})")
+            self.problem = OutcomeUnknown(f"perhaps applied, perhaps not; a change to itself tells ({self.problem})")
         elif not isinstance(self.problem, ConfigurationError):
             self.problem = NotApplied(f"not applied, safe to repeat ({self.problem})")
         self.end(self.problem)

@@ -54,6 +54,7 @@ async def test_an_unknown_outcome_is_settled_by_asking_again_with_the_same_key(c
         await cluster.pause(1)
         unknown = await change(http, "n", "increment", once="a")
         assert (unknown.status_code, unknown.json()["outcome"]) == (504, "unknown")
+        assert "repeat it with the same Idempotency-Key" in unknown.json()["message"]
         await cluster.resume(0)
         await cluster.resume(1)
         async with Service(Store(cluster.proposer(timeout_s=20))) as other, client(other) as elsewhere:

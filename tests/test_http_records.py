@@ -141,6 +141,7 @@ def test_conditions(stored: Any, match: tuple[str, ...], none_match: tuple[str, 
         (' "1-a"', ('"1-a"',)),
         ('"1-a", W/"2-b","3,c"', ('"1-a"', 'W/"2-b"', '"3,c"')),
         ('""', ('""',)),
+        (' , "1-a",\t,,"2-b", ', ('"1-a"', '"2-b"')),  # RFC 9110, 5.6.1: elements may be empty
     ],
 )
 def test_etags_are_read(header: str | None, etags: tuple[str, ...]) -> None:
@@ -151,7 +152,9 @@ def test_a_weak_etag_is_enough_for_if_none_match() -> None:
     assert reading.read_condition(None, 'W/"1-a"').none_match == ('"1-a"',)
 
 
-@pytest.mark.parametrize("header", ["", "1-a", '"1-a', '1-a"', '"1-a" "2-b"', '*, "1-a"', '"1-a" x', "w/", '"a\x00"'])
+@pytest.mark.parametrize(
+    "header", ["", ",", " , ,", "1-a", '"1-a', '1-a"', '"1-a" "2-b"', '*, "1-a"', '"1-a" x', "w/", '"a\x00"']
+)
 def test_a_condition_that_cannot_be_read_is_never_left_out(header: str) -> None:
     for headers in ((header, None), (None, header)):
         with pytest.raises(BadRequest, match="cannot be read"):

@@ -158,6 +158,7 @@ async def answering(raw: bytes) -> tuple[asyncio.Server, str]:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 2, 3),
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 4, 3),
         (b'HTTP/1.1 503 Busy\r\nContent-Length: 43\r\n\r\n{"error": "x",    "outcome": "not applied"}\n', 4, 4),
+        (b'HTTP/1.1 500 Oops\r\nContent-Length: 37\r\n\r\n{"error": "x", "outcome": "unknown"}\n', 4, 3),
     ],
 )
 async def test_only_the_store_itself_is_believed(raw: bytes, read_code: int, write_code: int) -> None:
@@ -175,14 +176,15 @@ async def test_a_service_that_is_not_there_has_applied_nothing() -> None:
         assert (await kv("put", "a", "1", "--server", url)).exit_code == 4
 
 
-async def test_a_service_that_hangs_is_unknown() -> None:
+async def test_a_service_that_hangs_is_unknown_and_how_to_repeat_is_told() -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        assert (await kv("put", "a", "1", "--server", url, "--timeout", "0.2")).exit_code == 3
+        put = await kv("put", "a", "1", "--server", url, "--timeout", "0.2")
+        assert put.exit_code == 3 and "`gryadka kv cas`" in put.stderr
         assert (await kv("get", "a", "--server", url, "--timeout", "0.2")).exit_code == 4
 
 

@@ -220,7 +220,7 @@ async def test_the_outcome_is_unknown_when_more_proposers_came_between_than_a_li
     for other in others:
         await other.change("k", Appender("other"))
     over = True
-    with pytest.raises(OutcomeUnknown, match="read before you repeat"):
+    with pytest.raises(OutcomeUnknown, match="a change to itself tells"):
         await call
 
 

@@ -4,7 +4,7 @@
     answer = await store.put("todo", ["milk"])
 
 It raises what `Store` raises. Where the service gave no clear answer, a read was certainly not applied, and
-anything else has an unknown outcome: send it again with the same Idempotency-Key, or read.
+anything else has an unknown outcome: send it again with the same Idempotency-Key, or with the ETag of a read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import quote, urlsplit
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
 from gryadka.errors import ConfigurationError, NotApplied, OutcomeUnknown
-from gryadka.http.failures import REFUSALS, BadRequest, PreconditionFailed
+from gryadka.http.failures import REFUSALS, TO_REPEAT, BadRequest, PreconditionFailed
 from gryadka.http.reading import check_key, check_value
 from gryadka.http.records import Answer, Condition, Record, to_stored
 from gryadka.http.store import ANY
@@ -80,7 +80,7 @@ class RemoteStore:
         self._check(method, response)
         told = {"etag": None} if response.code == 204 else _json(response)
         if not isinstance(told, dict) or "etag" not in told:
-            raise OutcomeUnknown("what answered is no store of Gryadka: check the URL, then read before you repeat")
+            raise _unclear(method, "what answered is no store of Gryadka; check the URL")
         return Answer(told["etag"], told.get("result"))
 
     async def _send(
@@ -116,6 +116,8 @@ class RemoteStore:
                 refusal.value = to_stored(_record(current.get("value"), current.get("etag")))
             raise refusal
         if told.get("outcome") != "not applied":  # or it is a proxy's own page
+            if word and method != "GET":  # it says what to do
+                raise OutcomeUnknown(f"{message}, {response.code}")
             raise _unclear(method, f"{message if word else 'something else than the store answered'}, {response.code}")
         if response.code == 503:
             raise NotApplied(message)
@@ -138,7 +140,7 @@ def checked(url: str) -> str:
 def _unclear(method: str, why: str) -> NotApplied | OutcomeUnknown:
     if method == "GET":
         return NotApplied(f"not read: {why}; try again")
-    return OutcomeUnknown(f"perhaps applied, perhaps not; read before you repeat: {why}")
+    return OutcomeUnknown(f"perhaps applied, perhaps not: {why}; {TO_REPEAT}")
 
 
 def _json(response: HTTPResponse) -> Any:

@@ -15,6 +15,8 @@ from gryadka.errors import ChangeRejected, ConfigurationError, NotApplied, Outco
 
 RETRY_AFTER_S = 1
 
+TO_REPEAT = "repeat it with the same Idempotency-Key, or with If-Match and the ETag that a GET shows"
+
 # Tornado's own refusals -> what to do about them.
 TO_DO = {
     403: "a web page from elsewhere may not write here: send the request from a program",
@@ -104,11 +106,11 @@ def told(error: BaseException | None, status: int = 500) -> Told:
         case NotApplied() | ConfigurationError():
             return _told(503, "not-applied", str(error), retry=True)
         case OutcomeUnknown():
-            return _told(504, "outcome-unknown", str(error), outcome="unknown")
+            return _told(504, "outcome-unknown", f"{error}; {TO_REPEAT}", outcome="unknown")
     if status < 500:
         word = responses.get(status, "bad request").lower().replace(" ", "-")
         return _told(status, word, TO_DO.get(status, "the request cannot be understood; see RFC 9110"))
-    message = "the service failed; see its log, and read before you repeat"
+    message = f"the service failed; see its log; {TO_REPEAT}"
     return _told(status, "internal-error", message, outcome="unknown")
 
 

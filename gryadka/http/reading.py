@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 100
 """How many lists and objects may stand inside each other."""
 
-_ETAG = re.compile(r'[ \t]*((?:W/)?"[^"\x00-\x20\x7f]*")[ \t]*(?:,|$)')
+_ETAG = re.compile(r'[ \t]*((?:W/)?"[^"\x00-\x20\x7f]*"|)[ \t]*(?:,|$)')  # or nothing between two commas
 
 
 class Asked(NamedTuple):
@@ -65,12 +65,11 @@ def _etags(name: str, header: str | None) -> list[str]:
         return [] if header is None else ["*"]
     etags: list[str] = []
     at = 0
-    while at < len(header) or not etags:
-        found = _ETAG.match(header, at)
-        if not found:
-            raise BadRequest(f'{name} cannot be read: it is * or ETags in their quotes, as in {name}: "3-9f86d081"')
-        etags.append(found[1])
+    while found := at < len(header) and _ETAG.match(header, at):
+        etags += [found[1]] if found[1] else []
         at = found.end()
+    if at < len(header) or not etags:
+        raise BadRequest(f'{name} cannot be read: it is * or ETags in their quotes, as in {name}: "3-9f86d081"')
     return etags
 
 
