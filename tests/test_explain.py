@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gryadka.checking import commands
+from gryadka.checking import commands, deletion_commands, members_commands
 from gryadka.checking.explain import events, explain, why
 from gryadka.checking.explore import Step, Violation, explore
 from gryadka.checking.model import (
@@ -107,7 +107,8 @@ def test_only_runs_of_the_model_can_be_told() -> None:
 # -- the command -----------------------------------------------------------------------------------------
 
 app = typer.Typer()
-commands.add_to(app)
+for module in (commands, members_commands, deletion_commands):
+    module.add_to(app)
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -149,9 +150,19 @@ def test_explore_in_the_options_that_widen_it() -> None:
     assert (code, json.loads(told)["property"]) == (1, ONE_CHAIN)
 
 
-def test_explore_gives_up_and_says_so() -> None:
-    code, told = run("explore", "--max-states", "1000", "--json")
-    assert (code, json.loads(told)["verdict"], json.loads(told)["reason"]) == (3, "unknown", "states")
+LIMITS = [("--max-states", "1000", "states"), ("--max-seconds", "0", "seconds"), ("--max-memory", "1", "memory")]
+SEARCHES = [
+    ("explore",),
+    ("explore-members", "ABC", "ABCD", "--ballots", "3"),
+    ("explore-deletion", "write", "delete", "read"),
+]
+
+
+@pytest.mark.parametrize(("limit", "most", "reason"), LIMITS)
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search[0])
+def test_a_search_gives_up_and_says_so(search: tuple[str, ...], limit: str, most: str, reason: str) -> None:
+    code, told = run(*search, limit, most, "--json")
+    assert (code, json.loads(told)["verdict"], json.loads(told)["reason"]) == (3, "unknown", reason)
 
 
 def test_explore_says_when_nothing_can_be_acknowledged() -> None:

@@ -264,11 +264,6 @@ def test_the_command_tells_the_run_that_shows_a_fault() -> None:
     assert json.loads(told)["why"] == "whatever happens, it is never so that a deleted record is gone everywhere"
 
 
-def test_the_command_gives_up_when_told_to() -> None:
-    code, told = run("explore-deletion", "write", "delete", "--max-states", "50", "--json")
-    assert code == 3 and json.loads(told)["verdict"] == "unknown"
-
-
 @pytest.mark.parametrize(
     "arguments", [(), ("write", "--mutant", "collects a value"), ("shout",), ("--mutant", "nobody")]
 )

@@ -11,7 +11,7 @@ import json
 import signal
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +30,7 @@ from gryadka.checking.numbered import Numbers
 from gryadka.checking.rules import Scope, Wish
 from gryadka.checking.zoo import Animal, Mutant, Result
 from gryadka.errors import ConfigurationError
-from gryadka.options import AsJson, writable
+from gryadka.options import AsJson, grouped, writable
 from gryadka.trace import dump
 
 OTHERS: list[Animal[Any]] = [
@@ -39,12 +39,29 @@ OTHERS: list[Animal[Any]] = [
 ]
 """Animals of models other than the one of `gryadka explore`."""
 
+
+@dataclass(frozen=True)
+class Limits:
+    """When a search gives up."""
+
+    max_states: Annotated[int, typer.Option(min=1, help="Give up after so many states.")] = 5_000_000
+    max_seconds: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None
+    max_memory_mb: Annotated[
+        float | None, typer.Option("--max-memory", min=1, help="Give up when this process holds so many MiB.")
+    ] = None
+
+    @property
+    def budget(self) -> Budget:
+        """The same as the explorer takes it."""
+        return Budget(self.max_states, self.max_seconds, self.max_memory_mb)
+
+
 EXIT_CODES = {"exhausted": 0, "violation": 1, "unknown": 3}
 
 
 def add_to(app: typer.Typer) -> None:
     """Add both commands to an application."""
-    app.command()(explore)
+    app.command()(grouped(explore))
     app.command()(mutants)
 
 
@@ -62,8 +79,8 @@ def explore(
     deadlines: Annotated[bool, typer.Option("--deadlines", help="Callers may leave.")] = False,
     mutant: Annotated[str | None, typer.Option(help="Explore this animal of the zoo, in its own scope.")] = None,
     harm: Annotated[bool, typer.Option("--harm", help="Look only for what a client can see.")] = False,
-    max_states: Annotated[int, typer.Option(min=1, help="Give up after so many states.")] = 5_000_000,
-    max_seconds: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None,
+    *,
+    limits: Limits,
     save: Annotated[
         Path | None, typer.Option(callback=writable, help="Write the run that shows a fault to this file.")
     ] = None,
@@ -79,8 +96,7 @@ def explore(
     model = _animal(mutant).model() if mutant else Caspaxos(scope)
     begun = time.perf_counter()
     with nullcontext() if as_json else progress_bar(disable=None) as progress:
-        budget = Budget(max_states, max_seconds)
-        verdict = explorer.explore(model.model(only_clients=harm), budget=budget, progress=progress)
+        verdict = explorer.explore(model.model(only_clients=harm), budget=limits.budget, progress=progress)
     seconds = time.perf_counter() - begun
     _print_verdict(model, verdict, seconds, as_json)
     if save and isinstance(verdict, Violation):

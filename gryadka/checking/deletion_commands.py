@@ -14,22 +14,22 @@ from typing import Annotated, Any
 
 import typer
 
-from gryadka.checking.commands import EXIT_CODES
+from gryadka.checking.commands import EXIT_CODES, Limits
 from gryadka.checking.deletion import Deletion, Label, Scope
 from gryadka.checking.deletion_words import tell, why
 from gryadka.checking.deletion_zoo import MUTANTS, SOUND_VARIANTS, model_of
-from gryadka.checking.explore import Budget, BudgetSpent, Verdict, Violation, explore, progress_bar
+from gryadka.checking.explore import BudgetSpent, Verdict, Violation, explore, progress_bar
 from gryadka.checking.numbered import Numbers
 from gryadka.checking.one_order import Kind
 from gryadka.errors import ConfigurationError
-from gryadka.options import AsJson
+from gryadka.options import AsJson, grouped
 
 KINDS: tuple[Kind, ...] = ("write", "delete", "read")
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to an application."""
-    app.command()(explore_deletion)
+    app.command()(grouped(explore_deletion))
 
 
 def explore_deletion(
@@ -41,8 +41,8 @@ def explore_deletion(
     accept_quorum: Annotated[int | None, typer.Option(help="How many have to accept; else a majority.")] = None,
     cache: Annotated[bool, typer.Option("--cache", help="Accepts carry the next promise.")] = False,
     mutant: Annotated[str | None, typer.Option(help="Explore this animal of the zoo, in its own scope.")] = None,
-    max_states: Annotated[int, typer.Option(min=1, help="Give up after so many states.")] = 5_000_000,
-    max_seconds: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None,
+    *,
+    limits: Limits,
     as_json: AsJson = False,
 ) -> None:
     """Visit every state of a register that is written, deleted, read and collected, whatever the network does.
@@ -59,7 +59,7 @@ def explore_deletion(
     model = _animal(mutant) if mutant else model_of(scope)
     begun = time.perf_counter()
     with nullcontext() if as_json else progress_bar(disable=None) as progress:
-        verdict = explore(model.model(), budget=Budget(max_states, max_seconds), progress=progress)
+        verdict = explore(model.model(), budget=limits.budget, progress=progress)
     _print(model, verdict, time.perf_counter() - begun, as_json)
     interrupted = isinstance(verdict, BudgetSpent) and verdict.reason == "interrupted"
     raise typer.Exit(128 + signal.SIGINT if interrupted else EXIT_CODES[verdict.word])
@@ -76,6 +76,8 @@ def _print(model: Deletion, verdict: Verdict[Numbers, Label], seconds: float, as
     if as_json:
         told: dict[str, Any] = {"verdict": verdict.word, "generated": verdict.generated}
         told |= {"distinct": verdict.distinct, "depth": verdict.depth, "seconds": round(seconds, 3)}
+        if isinstance(verdict, BudgetSpent):
+            told["reason"] = verdict.reason
         if isinstance(verdict, Violation):
             told |= {"property": verdict.name, "kind": verdict.kind, "why": why(model, verdict)}
             told["steps"] = tell(model, verdict.trace)

@@ -13,20 +13,20 @@ from typing import Annotated, Any
 
 import typer
 
-from gryadka.checking.commands import EXIT_CODES
-from gryadka.checking.explore import Budget, BudgetSpent, Verdict, Violation, explore, progress_bar
+from gryadka.checking.commands import EXIT_CODES, Limits
+from gryadka.checking.explore import BudgetSpent, Verdict, Violation, explore, progress_bar
 from gryadka.checking.members import Members
 from gryadka.checking.members_state import Label
 from gryadka.checking.members_words import tell, why
 from gryadka.checking.members_zoo import MUTANTS, SOUND_VARIANTS
 from gryadka.checking.numbered import Numbers
 from gryadka.errors import ConfigurationError
-from gryadka.options import AsJson
+from gryadka.options import AsJson, grouped
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to an application."""
-    app.command()(explore_members)
+    app.command()(grouped(explore_members))
 
 
 def explore_members(
@@ -38,8 +38,8 @@ def explore_members(
     rescan: Annotated[bool, typer.Option("--rescan", help="Rescan all records where a copy would do.")] = False,
     mutant: Annotated[str | None, typer.Option(help="Explore this animal of the zoo, in its own plan.")] = None,
     harm: Annotated[bool, typer.Option("--harm", help="Look only for what a client can see.")] = False,
-    max_states: Annotated[int, typer.Option(min=1, help="Give up after so many states.")] = 5_000_000,
-    max_seconds: Annotated[float | None, typer.Option(min=0, help="Give up after so many seconds.")] = None,
+    *,
+    limits: Limits,
     as_json: AsJson = False,
 ) -> None:
     """Visit every state that a change of members can reach, whoever writes meanwhile and whatever the network does.
@@ -52,7 +52,7 @@ def explore_members(
     model = _animal(mutant) if mutant else Members(plan, ballots, cached_rounds=cache, copy=not rescan)
     begun = time.perf_counter()
     with nullcontext() if as_json else progress_bar(disable=None) as progress:
-        verdict = explore(model.model(only_clients=harm), budget=Budget(max_states, max_seconds), progress=progress)
+        verdict = explore(model.model(only_clients=harm), budget=limits.budget, progress=progress)
     seconds = time.perf_counter() - begun
     if as_json:
         typer.echo(json.dumps({**_told(model, verdict), "seconds": round(seconds, 3)}))
