@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -144,6 +146,80 @@ def test_whatever_is_left_at_the_end_is_cancelled() -> None:
 
     run(main())
     assert heard == ["begun", "cancelled"]
+
+
+def test_what_begins_while_the_rest_is_cancelled_ends_too() -> None:
+    """After Ctrl-C a delivery that nobody had awaited was told on the terminal, now and then."""
+    heard: list[str] = []
+
+    async def leave() -> None:
+        try:
+            await asyncio.sleep(1)
+        finally:
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().create_task(again())
+
+    async def again() -> None:
+        try:
+            heard.append("again")
+            await asyncio.sleep(1)
+        finally:
+            heard.append("ended")
+
+    async def main() -> None:
+        asyncio.get_running_loop().create_task(leave())
+        await asyncio.sleep(0)
+
+    run(main())
+    assert heard == ["again", "ended"]
+
+
+def test_ctrl_c_ends_a_run_even_if_a_task_takes_it_for_an_error_of_its_own() -> None:
+    """Once in a hundred times a change function kept it for a caller who had left, and the simulation went on."""
+    heard: list[str] = []
+
+    async def main() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            heard.append("the present step is not disturbed")
+            await asyncio.sleep(1)
+            heard.append("never")
+        except KeyboardInterrupt:
+            heard.append("kept")
+        finally:
+            await asyncio.sleep(0)
+            heard.append("ended")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(main())
+    assert heard == ["the present step is not disturbed", "ended"]
+    assert signal.getsignal(signal.SIGINT) is before is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_step_without_end() -> None:
+    async def main() -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("the second one was not heard")
+
+    with pytest.raises(KeyboardInterrupt):
+        run(main())
+
+
+def test_ctrl_c_that_somebody_else_has_taken_stays_with_them() -> None:
+    heard: list[int] = []
+
+    async def main() -> int:
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(1)
+        return 5
+
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        assert (run(main()), heard) == (5, [signal.SIGINT])
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 async def test_it_runs_inside_another_loop_and_gives_it_back() -> None:

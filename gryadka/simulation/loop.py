@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -99,6 +101,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Return False: the debug mode of asyncio measures real time."""
         return False
 
+    def _interrupt(self, *_: object) -> None:
+        # Ctrl-C ends the run after the present callback: in the middle of one it could be taken for an error of a
+        # change function. A second one, should that callback never end, does not wait.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.call_exception_handler({"exception": KeyboardInterrupt()})
+
     # -- running ---------------------------------------------------------------------------------------
 
     def run_until_complete(self, future: Any) -> Any:
@@ -120,9 +128,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             asyncio.tasks._leave_task(outer, task)
         asyncio._set_running_loop(self)
         self._running, self._stopping = True, False
+        ctrl_c = _ours_to_hear()
+        if ctrl_c:
+            signal.signal(signal.SIGINT, self._interrupt)
         try:
             self._run_until_stopped()
         finally:
+            if ctrl_c:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             self._running = False
             asyncio._set_running_loop(outer)
             if outer and task:
@@ -148,11 +161,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if self._closed:
             return
         self._steps_left = 10_000  # enough to end; a task that refuses to end is left behind
-        left = asyncio.all_tasks(self)
-        for task in left:
-            task.cancel()
-        if left:
-            with suppress(Exception):  # the run has ended with an error of its own, which matters more
+        with suppress(Exception):  # the run has ended with an error of its own, which matters more
+            while left := asyncio.all_tasks(self):  # who is cancelled may begin something, which has to end too
+                for task in left:
+                    task.cancel()
                 self.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._closed = True
         self._ready.clear()
@@ -192,6 +204,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def _end(self, _: object) -> None:
         self._stopping = True
+
+
+def _ours_to_hear() -> bool:
+    # Ctrl-C is, where nobody else has taken it, and in the one thread that Python tells of it.
+    main = threading.current_thread() is threading.main_thread()
+    return main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def _refusal(name: str) -> Callable[..., NoReturn]:
