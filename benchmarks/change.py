@@ -183,7 +183,7 @@ async def measure(seconds: float, rounds: int, fsync: str) -> dict[str, Any]:
     ]
     tallies = {part: Tally() for part in plan}
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(gryadka.local_cluster(SERVERS, fsync=fsync, urls=[]))
+        cluster = await stack.enter_async_context(gryadka.local_cluster(SERVERS, fsync=fsync))
         systems = await _systems(cluster, stack)
         for workload, name in tqdm(plan, f"appendfsync {fsync}", unit=" slices", leave=False, disable=None):
             gc.collect()

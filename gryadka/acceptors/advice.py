@@ -13,6 +13,7 @@ ADVICE = {
     "IDENTITY": "holds another identity than before: it was flushed or replaced, and what it promised is "
     "lost. It must not vote in its old place; add it as a new member",
     "EPOCH": "works with a later configuration, which is learned at the next connection",
+    "NOAUTH": "needs a password; put it into its URL, as in redis://:password@host:6379",
     "WRONGTYPE": "holds something else under this register's name; remove it or use another namespace",
     "READONLY": "is a read-only replica; name its master instead",
     "OOM": "is full; raise its maxmemory or make room",

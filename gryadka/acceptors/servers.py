@@ -306,15 +306,15 @@ def local_cluster(
     count: int = 3,
     *,
     server: str | None = None,
-    urls: Sequence[str] | None = None,
+    urls: Sequence[str] = (),
     fsync: str = "always",
     timeout_s: float = 1.0,
 ) -> LocalCluster:
     """Return a cluster of `count` servers on this computer, not started yet.
 
-    `server` says which program to run; see `find_server`. `urls`, or GRYADKA_URLS in the environment
-    (separated by spaces), names servers that run already. `fsync` is Redis's `appendfsync`: anything but
-    "always" may forget promises when the power fails. A server has `timeout_s` seconds for an answer.
+    `server` says which program to run; see `find_server`. `urls` names servers that run already, in place of
+    `count` new ones. `fsync` is Redis's `appendfsync`: anything but "always" may forget promises when the power
+    fails. A server has `timeout_s` seconds for an answer.
 
     Raises `ConfigurationError` for a count or a setting that makes no sense, and as `find_server` does.
     """
@@ -323,8 +323,6 @@ def local_cluster(
             f"a cluster of {count} servers with fsync {fsync!r} cannot be started: it needs at least one server, "
             'and fsync is "always", "everysec" or "no"'
         )
-    if urls is None and server is None:
-        urls = os.environ.get("GRYADKA_URLS", "").split()
     if urls:
         named = [NamedServer(url, timeout_s) for url in urls]
         return LocalCluster(named.__getitem__, len(named), "servers named by their URLs", None, timeout_s)
