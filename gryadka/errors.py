@@ -46,6 +46,10 @@ class ConfigurationError(GryadkaError):
     """The cluster, the quorums or the call cannot work as they are; nothing was sent."""
 
 
+UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError)
+"""What reading a register may raise that holds what no proposer stored."""
+
+
 def unreadable(key: str, why: Exception) -> ConfigurationError:
     """Return the error for a register that holds what no proposer stored there."""
     return ConfigurationError(f"the register of {key!r} holds what no proposer stored; mend or remove it ({why})")

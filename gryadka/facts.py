@@ -214,7 +214,7 @@ async def _identity(talk: _Talk, name: str, own_key: str) -> dict[str, Any]:
         return {"identity_fault": explain(name, error).reason}
     except ValueError as error:
         return {"identity_fault": f"has a list of members in {own_key} that cannot be read ({error})"}
-    return {"identity": identity and identity.decode(), "members": tuple(map(str, listed))}
+    return {"identity": identity and identity.decode(errors="backslashreplace"), "members": tuple(map(str, listed))}
 
 
 async def _script_fault(talk: _Talk, name: str, namespace: str, identity: str | None) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from gryadka.acceptors import Acceptor
 from gryadka.acceptors.observed import tell
-from gryadka.errors import ChangeRejected, ConfigurationError, NotApplied, OutcomeUnknown, unreadable
+from gryadka.errors import UNREADABLE, ChangeRejected, ConfigurationError, NotApplied, OutcomeUnknown, unreadable
 from gryadka.protocol.acceptor import MAX_COUNTER, Ballot, Conflict, Message, Read, Reply
 from gryadka.protocol.configuration import Configuration
 from gryadka.protocol.round import Round, Status
@@ -43,7 +43,7 @@ class _Caller:
     f: Change
     outcome: asyncio.Future[str | BaseException]
     sent: bool = False  # an accept that carries this change's effect was sent
-    problem: Exception | str = "no quorum answered before the deadline"
+    problem: Exception | str = "no quorum answered in time"
 
     def end(self, outcome: str | BaseException) -> None:
         if not self.outcome.done():
@@ -87,7 +87,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
     def __post_init__(self) -> None:
         if missing := set(self.configuration.prepare.members + self.configuration.accept.members) - set(self.acceptors):
             raise ConfigurationError(f"the configuration names acceptors that were not given: {sorted(missing)}")
-        if not 0 < self.id <= MAX_COUNTER:
+        if not isinstance(self.id, int) or not 0 < self.id <= MAX_COUNTER:
             raise ConfigurationError(f"an id lies between 0, which lineages use, and 2**53; {self.id} does not")
         self._counter = self._begun = 0
         self._cache: dict[str, Round] = {}  # key -> the last round chosen, whose accepts promised the next
@@ -122,7 +122,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
             Whatever else `f` raises: the value stays as it is, and was chosen.
         """
         loop = self._at_home()
-        key.encode()  # a key is any text that UTF-8 can hold
+        str.encode(key)  # a key is any text that UTF-8 can hold
         caller = _Caller(f, loop.create_future())
         deadline = loop.call_later(self.timeout_s if timeout_s is None else timeout_s, caller.give_up)
         caller.outcome.add_done_callback(lambda _: deadline.cancel())
@@ -150,7 +150,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         self._at_home()
         # A task of the proposer's own, which ends with it.
         await asyncio.gather(self._spawn(self._ask(key, round)), return_exceptions=True)
-        with suppress(ValueError):  # of what no proposer stored: the change will say so
+        with suppress(*UNREADABLE):  # of what no proposer stored: the change will say so
             if round.status is Status.REACHED and round.configuration is self.configuration:
                 return decode(unpack(round.latest.value)[0])
         return await self.change(key, lambda value: value, timeout_s=timeout_s)
@@ -217,7 +217,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
                 self._counter += int(4000 * pause_s)
                 await asyncio.sleep(self.rng.uniform(0, pause_s))
                 pause_s = min(2 * pause_s, longest_s)
-        except (ConfigurationError, ValueError) as error:  # repeating cannot mend it
+        except (ConfigurationError, *UNREADABLE) as error:  # repeating cannot mend it
             for caller in everyone:
                 caller.problem = error if isinstance(error, ConfigurationError) else unreadable(key, error)
         finally:
@@ -330,7 +330,7 @@ def _apply(text: str, group: Iterable[_Caller]) -> tuple[str, _Outcomes]:
 
 
 def _encode_result(result: Value, argument: Value, before: str) -> str:
-    if asyncio.iscoroutine(result):
+    if isinstance(result, Coroutine):
         result.close()
         raise TypeError("the change function is async; it has to be a plain function that returns the new value")
     if result is None and argument != decode(before):

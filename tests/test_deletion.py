@@ -211,8 +211,10 @@ async def test_a_register_that_cannot_be_read_is_left_and_the_others_are_not(clu
     async with cluster.proposer() as proposer:
         await delete(proposer, "k")
     await raw(cluster, cluster.names[0], "SET", "gryadka:register:bad", "text")
+    await raw(cluster, cluster.names[0], "HSET", "gryadka:register:foreign", "accepted", "1:7", "value", "text")
     report = await collect(cluster.connects)
     assert report.collected == 1 and "holds something else" in report.left["bad"]
+    assert "holds what no proposer stored" in report.left["foreign"]
 
 
 async def test_a_flushed_server_forgets_nothing_in_its_old_place(cluster: LocalCluster) -> None:

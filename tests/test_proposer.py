@@ -193,6 +193,23 @@ async def test_an_async_function_is_refused_in_words() -> None:
         await proposer.change("n", change)
 
 
+async def test_a_generator_is_not_taken_for_an_async_function() -> None:
+    proposer, _ = make()
+
+    def change(value: Any) -> Any:
+        yield value
+
+    with pytest.raises(TypeError, match="generator"):
+        await proposer.change("n", change)
+
+
+@pytest.mark.parametrize("key", [b"n", 5, None])
+async def test_a_key_that_is_no_text_is_a_type_error(key: Any) -> None:
+    proposer, _ = make()
+    with pytest.raises(TypeError, match="'str'"):
+        await proposer.change(key, add(1))
+
+
 loop: list[Any] = []
 loop.append(loop)
 deep: list[Any] = []

@@ -177,7 +177,14 @@ async def test_a_record_that_was_tampered_with_is_an_error_of_its_own_and_not_a_
         assert isinstance(neighbour, Promise | Conflict)
 
 
-@pytest.mark.parametrize("value", [b"\xff\xfe", b'"hello"', b'{"value":NaN2,"lineage":{}}', b'{"value":1,"lineage":{'])
+FOREIGN = [
+    *(b"\xff\xfe", b'"hello"', b'{"value":NaN2,"lineage":{}}', b'{"value":1,"lineage":{'),
+    *(b'{"value":1,"lineage":%s}' % lineage for lineage in (b"[]", b"7", b'{"1":"x"}', b'{"1":null}')),
+    b'{"value":%s,"lineage":{}}' % (b"[" * 5000 + b"]" * 5000),
+]
+
+
+@pytest.mark.parametrize("value", FOREIGN, ids=range(len(FOREIGN)))
 async def test_a_value_that_no_proposer_stored_is_named_at_once_and_hurts_no_other_register(
     cluster: LocalCluster, value: bytes
 ) -> None:

@@ -41,7 +41,7 @@ from gryadka.acceptors.identity import Connect
 from gryadka.acceptors.redis import RedisAcceptor
 from gryadka.acceptors.roster import Roster
 from gryadka.acceptors.wire import Wire
-from gryadka.errors import AcceptorError, ConfigurationError, NotApplied, OutcomeUnknown
+from gryadka.errors import UNREADABLE, AcceptorError, ConfigurationError, NotApplied, OutcomeUnknown, unreadable
 from gryadka.operations.membership import standing
 from gryadka.operations.plan import Past
 from gryadka.operations.records import PAUSE_S, Records, Told, for_each
@@ -171,7 +171,12 @@ class Collector:
                 return
             states = [state for state in shown if isinstance(state, State)]
             latest = max(states, key=lambda state: state.accepted)
-            if not self._is_deleted(latest):
+            try:
+                deleted = self._is_deleted(latest)
+            except UNREADABLE as error:
+                report.left[key] = str(unreadable(key, error))
+                return
+            if not deleted:
                 report.in_use += 1
                 return
             if self._is_everywhere(states, latest):

@@ -52,12 +52,11 @@ def pack(text: str, lineage: Mapping[str, int], ballot: Ballot) -> str:
 def unpack(stored: str | None) -> tuple[str, dict[str, int]]:
     """Return the value's JSON text and lineage; "null" and none for a register that holds nothing.
 
-    Raises `ValueError` for what `pack` did not write.
+    Raises one of `errors.UNREADABLE` for what `pack` did not write.
     """
     # Taken apart as `pack` put it together: to parse a large value in order to write it again is slow.
-    whole = stored or '{"value":null,"lineage":{}}'
-    end = whole.rindex(',"lineage":')
-    return whole[len('{"value":') : end], json.loads(whole[end + len(',"lineage":') : -1])
+    text, _, lineage = (stored or '{"value":null,"lineage":{}}').rpartition(',"lineage":')
+    return text[len('{"value":') :], {proposer: int(counter) for proposer, counter in json.loads(lineage[:-1]).items()}
 
 
 def reaches_below(lineage: Mapping[str, int], ballot: Ballot) -> bool:

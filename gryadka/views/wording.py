@@ -6,6 +6,7 @@ meets the same words in every picture.
 
 from __future__ import annotations
 
+from gryadka.errors import UNREADABLE
 from gryadka.protocol.acceptor import (
     ZERO,
     Accept,
@@ -34,7 +35,7 @@ def value(stored: str | None) -> str:
         return "none"
     try:
         return unpack(stored)[0]
-    except (ValueError, TypeError, KeyError):
+    except UNREADABLE:
         return stored
 
 
