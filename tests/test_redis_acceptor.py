@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -36,6 +35,7 @@ from gryadka.protocol.acceptor import (
     prepare,
 )
 from tests.examples import examples
+from tools import machine
 
 B1, B2, B3 = Ballot(1, 7), Ballot(2, 7), Ballot(3, 7)
 
@@ -332,8 +332,7 @@ async def test_cancelling_a_request_does_not_mix_up_the_replies_of_others(cluste
 
 async def test_ballots_are_compared_as_numbers_under_a_locale_that_sorts_otherwise() -> None:  # pitfall 8
     """Lua compares text by the server's locale: numbers of different lengths would show it."""
-    names = subprocess.run(["locale", "-a"], capture_output=True, text=True, check=True).stdout.split()
-    other = next((name for name in names if name.split(".")[0] not in {"C", "POSIX"}), None)
+    other = machine.find_locale()
     assert other, "install a locale besides C, for example tr_TR.UTF-8: Debian's locales package and localedef do"
     async with AsyncExitStack() as stack:
         before = os.environ.get("LC_ALL")

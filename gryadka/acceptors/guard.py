@@ -17,12 +17,29 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 KEEP = "keep"
 
 
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> Callable[[], object] | None:
+    """Return what a new process calls so that it is killed when this one is (`killall -9 python`), on Linux."""
+    try:
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):  # another system, or a Python without ctypes
+        return None
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> int:
-    command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    command = subprocess.Popen(
+        sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=end_with_parent()
+    )
     print(command.pid, flush=True)
 
     told: list[str] = []  # once the input has ended

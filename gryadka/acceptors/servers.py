@@ -117,6 +117,8 @@ class RealServer:
         raise ConfigurationError(f"{self._program} did not start: {' / '.join(tail) or 'it left no log'}")
 
     async def _launch(self) -> bool:
+        self._directory.parent.mkdir(mode=0o700, exist_ok=True)  # the cluster's
+        self._directory.mkdir(exist_ok=True)
         settings = self._directory / "server.conf"
         settings.touch(mode=0o600)  # it holds the password, which must not stand on a command line
         folder = json.dumps(str(self._directory), ensure_ascii=False)  # the quotes and escapes that Redis reads
@@ -132,7 +134,7 @@ class RealServer:
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip
         assert self._guard.stdin and self._guard.stdout
-        self._guard.stdin.write(os.fsencode(self._directory.parent))  # the cluster's
+        self._guard.stdin.write(os.fsencode(self._directory.parent))
         word = await self._guard.stdout.readline()
         if not word:  # the program could not even be begun
             await self._guard.communicate()
@@ -261,6 +263,8 @@ class LocalCluster:
 
     async def add_server(self) -> str:
         """Start one more server, and return its name. It is no member yet; see `gryadka.operations`."""
+        if isinstance(self._servers[0], NamedServer):
+            raise ConfigurationError("these servers were not started by this cluster; start another by `gryadka up`")
         server = self._make(len(self._servers))
         await server.start()
         self._servers.append(server)
@@ -332,14 +336,12 @@ def local_cluster(
             warnings.warn("no Redis or Valkey server was found: fakeredis stands in for it", stacklevel=2)
         description = "fakeredis inside this process, no real server: nothing is on a disk"
         return LocalCluster(lambda _: FakeServer(), count, description, None, timeout_s)
-    directory = Path(tempfile.mkdtemp(prefix="gryadka-"))
+    directory = Path(tempfile.gettempdir(), f"gryadka-{secrets.token_hex(8)}")  # made by the first start
     ports = sorted(_free_port() for _ in range(count))  # so that pictures, by name or by number, have one order
 
     def make(number: int) -> RealServer:
-        home = directory / str(number)
-        home.mkdir()
         port = ports[number] if number < count else _free_port()
-        return RealServer(program, home, port, fsync=fsync, timeout_s=timeout_s)
+        return RealServer(program, directory / str(number), port, fsync=fsync, timeout_s=timeout_s)
 
     return LocalCluster(make, count, f"{Path(program).name} on 127.0.0.1, appendfsync {fsync}", directory, timeout_s)
 
