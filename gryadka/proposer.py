@@ -121,8 +121,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
             ConfigurationError: nothing was sent; the message says what to mend.
             Whatever else `f` raises: the value stays as it is, and was chosen.
         """
-        loop = self._at_home()
-        str.encode(key)  # a key is any text that UTF-8 can hold
+        loop = self._at_home(key)
         caller = _Caller(f, loop.create_future())
         deadline = loop.call_later(self.timeout_s if timeout_s is None else timeout_s, caller.give_up)
         caller.outcome.add_done_callback(lambda _: deadline.cancel())
@@ -147,7 +146,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         `timeout_s` is for that change to itself; before it, the question waits as long as acceptors may take to answer.
         """
         round = QuorumRead(self.configuration)
-        self._at_home()
+        self._at_home(key)
         # A task of the proposer's own, which ends with it.
         await asyncio.gather(self._spawn(self._ask(key, round)), return_exceptions=True)
         with suppress(*UNREADABLE):  # of what no proposer stored: the change will say so
@@ -269,7 +268,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
             self._hear(name, letters, await acceptor.send([letter[:2] for letter in letters]))
         except (Exception, asyncio.CancelledError) as error:
             if self._home != "closed":  # whatever goes wrong there is that acceptor's fault: the others go on
-                self._hear(name, letters, [error] * len(letters))
+                self._hear(name, letters, [error.with_traceback(None)] * len(letters))  # its frames hold rounds
 
     def _hear(self, name: str, letters: list[_Letter], replies: Sequence[Reply | BaseException]) -> None:
         for (key, message, round, done), reply in list(zip(letters, replies, strict=True)):
@@ -286,7 +285,8 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
 
     # -- small print ---------------------------------------------------------------------------------
 
-    def _at_home(self) -> asyncio.AbstractEventLoop:
+    def _at_home(self, key: str) -> asyncio.AbstractEventLoop:
+        str.encode(key)  # a key is any text that UTF-8 can hold
         loop = asyncio.get_running_loop()
         if self._home not in ((pid := os.getpid(), None), (pid, loop)):
             raise ConfigurationError("this proposer is closed, or another process's or loop's: make a new one")
@@ -294,7 +294,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
         return loop
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
+        task = asyncio.Task(work)  # whatever the loop's task factory does: it has to begin later, not at once
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
         return task

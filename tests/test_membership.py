@@ -296,7 +296,10 @@ async def test_an_acceptor_refuses_a_call_with_an_older_epoch(cluster: LocalClus
         await acceptor.send([("k", Prepare(Ballot(2, 1)))])
 
 
-async def test_an_acceptor_that_served_a_later_epoch_refuses_the_earlier_ones(cluster: LocalCluster) -> None:
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 2)])
+async def test_an_acceptor_that_served_a_later_epoch_refuses_the_earlier_ones(
+    cluster: LocalCluster, first: int, second: int
+) -> None:
     """Though no coordinator reached it: else it would serve two configurations that are no neighbours."""
     name = cluster.names[0]
     identity = (await standing(cluster.connects)).identities[name]
@@ -307,7 +310,7 @@ async def test_an_acceptor_that_served_a_later_epoch_refuses_the_earlier_ones(cl
 
         return RedisAcceptor(name, cluster.connects[name], introduce)
 
-    early, late = working_in(1), working_in(2)
+    early, late = working_in(first), working_in(second)
     assert await early.send([("k", Prepare(Ballot(1, 1)))]) == [Promise(ZERO, None)]
     assert await late.send([("other", Read())]) == [State()]
     with pytest.raises(AcceptorError, match="later configuration"):

@@ -164,6 +164,16 @@ async def test_a_read_without_a_quorum_is_not_applied() -> None:
         await reader.read("n")
 
 
+async def test_a_read_of_what_is_no_key_sends_nothing() -> None:
+    """A key that UTF-8 cannot hold failed every message that went out beside it."""
+    proposer, acceptors = make()
+    with pytest.raises(UnicodeEncodeError):
+        await proposer.read("\ud800")
+    with pytest.raises(TypeError):
+        await proposer.read(5)  # type: ignore[arg-type]
+    assert not any(acceptor.heard for acceptor in acceptors.values())
+
+
 async def test_a_closed_proposer_reads_nothing() -> None:
     reader, _ = make()
     await reader.close()

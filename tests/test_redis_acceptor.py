@@ -17,7 +17,7 @@ import gryadka
 from gryadka import AcceptorError, NotApplied
 from gryadka.acceptors import Acceptor, state_of
 from gryadka.acceptors.identity import from_url, redis_acceptors
-from gryadka.acceptors.redis import script
+from gryadka.acceptors.redis import RECONNECT_PAUSE_S, RedisAcceptor, script
 from gryadka.acceptors.servers import LocalCluster
 from gryadka.acceptors.wire import Wire
 from gryadka.protocol.acceptor import (
@@ -328,6 +328,46 @@ async def test_cancelling_a_request_does_not_mix_up_the_replies_of_others(cluste
     tasks[3].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert await one(acceptor, "k7", Prepare(B3)) == Promise(B1, "7")
+
+
+async def test_an_acceptor_that_is_closed_while_it_connects_keeps_no_connection(cluster: LocalCluster) -> None:
+    """A change of members closes acceptors; one that was just connecting stayed connected for ever."""
+    known = an_acceptor(cluster)
+    await state_of(known, "k")
+    assert isinstance(known, RedisAcceptor)
+    told = asyncio.Event()
+
+    async def introduce(name: str) -> tuple[str, int]:
+        await told.wait()
+        return known._introduction  # type: ignore[return-value]
+
+    acceptor = RedisAcceptor(known.name, known.connect, introduce)
+    asked = asyncio.create_task(state_of(acceptor, "k"))
+    await asyncio.sleep(0.01)
+    closed = asyncio.create_task(acceptor.close())
+    await asyncio.sleep(0.01)
+    told.set()
+    await asyncio.gather(asked, closed, return_exceptions=True)
+    assert acceptor._wire and not acceptor._wire.open
+
+
+async def test_a_server_that_cannot_be_reached_is_not_asked_again_at_once(cluster: LocalCluster) -> None:
+    tried = 0
+
+    async def introduce(name: str) -> tuple[str, int]:
+        nonlocal tried
+        tried += 1
+        raise AcceptorError(name, "is away")
+
+    acceptor = RedisAcceptor("A", cluster._servers[0].connect, introduce)
+    for _ in range(20):
+        with pytest.raises(AcceptorError, match="is away"):
+            await state_of(acceptor, "k")
+    assert tried == 1
+    await asyncio.sleep(RECONNECT_PAUSE_S)
+    with pytest.raises(AcceptorError, match="is away"):
+        await state_of(acceptor, "k")
+    assert tried == 2
 
 
 async def test_ballots_are_compared_as_numbers_under_a_locale_that_sorts_otherwise() -> None:  # pitfall 8

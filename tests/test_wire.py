@@ -103,6 +103,8 @@ async def test_a_connection_that_the_server_closes_ends_the_wire_at_once_for_who
         for _ in range(2):
             with pytest.raises(AcceptorError, match="cannot be reached"):
                 await asyncio.wait_for(wire.call("PING"), 0.5)
+        # Who waits is told once: each call that failed told all of them again, which took seconds under load.
+        assert not wire._waiting and not wire._connection.is_connected
 
 
 @pytest.mark.parametrize("nonsense", [b"+nobody asked\r\n", b"HTTP/1.1 400 Bad Request\r\n"])

@@ -65,9 +65,10 @@ class RedisAcceptor:
         return [self._reply(answer) for answer in said]
 
     async def close(self) -> None:
-        """Let go of the connection."""
-        if self._wire:
-            await self._wire.close()
+        """Let go of the connection, also of one that is just being made."""
+        async with self._lock:
+            if self._wire:
+                await self._wire.close()
 
     async def _connected(self) -> Wire:
         async with self._lock:
@@ -76,7 +77,6 @@ class RedisAcceptor:
             if asyncio.get_running_loop().time() < self._next_try_s:
                 raise self._fault
             try:
-                await self.close()  # a connection that has failed
                 self._introduction = await self.introduce(self.name)
                 self._wire = await Wire.over(self.name, self.connect(), self.timeout_s)
                 self._sha = (await self._wire.call("SCRIPT", "LOAD", self.lua)).decode()

@@ -71,7 +71,6 @@ class Wire(asyncio.Protocol):
     async def close(self) -> None:
         """Let go of the connection. Whoever still waits is told that it failed."""
         self._fail(ConnectionError("the connection was closed"))
-        await self._connection.disconnect(nowait=True)
 
     def answered(self, answer: Any) -> None:
         """Give the next reply, or the error that the server answered, to whoever waits for it."""
@@ -110,8 +109,10 @@ class Wire(asyncio.Protocol):
     def _fail(self, error: Exception) -> None:
         self.open = False
         self._transport.abort()
+        self._connection._close()  # type: ignore[no-untyped-call]
         if self._alarm:
             self._alarm.cancel()
-        for _, reply in self._waiting:
+        while self._waiting:
+            _, reply = self._waiting.popleft()
             if not reply.done():
                 reply.set_exception(error)
