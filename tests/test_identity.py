@@ -172,6 +172,7 @@ async def test_a_replica_of_a_fellow_member_neither_votes_nor_stops_the_others(m
         assert await early.change("n", lambda value: 2) == 2
         await cluster.restart(master)
         parts = urlsplit(cluster.urls[master])
+        await ask(cluster, master, "CONFIG", "SET", "repl-diskless-sync-delay", "0")
         await ask(cluster, replica, "CONFIG", "SET", "masterauth", str(parts.password))
         await ask(cluster, replica, "REPLICAOF", str(parts.hostname), str(parts.port))
         identities: list[Any] = [1, 2]

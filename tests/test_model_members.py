@@ -86,6 +86,7 @@ def finished(model: Members, world: World) -> bool:
     return model.steps.present(world) is None
 
 
+@pytest.mark.slow
 def test_the_hard_cases_are_reached() -> None:
     growth, rescanned = Members(GROWTH, 2), Members(GROWTH, 2, copy=False)
     cached, three = Members(GROWTH, 3, cached_rounds=True), Members("ABC ABCD", 2)
