@@ -34,6 +34,7 @@ async def hot(count: int, way_s: float, for_s: float) -> list[int]:
 
 
 @pytest.mark.parametrize(("way_s", "for_s"), [(0.0002, 1.5), (0.002, 8), (0.05, 100)])
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 def test_a_proposer_with_the_cached_round_does_not_starve_the_others(count: int, way_s: float, for_s: float) -> None:
     done = run(hot(count, way_s, for_s))

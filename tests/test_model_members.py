@@ -286,6 +286,7 @@ def test_symmetry_neither_loses_a_state_nor_invents_one(options: dict[str, bool]
     assert readable(plain) == readable(reduced)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", animals([change for change in MUTANTS if change.name not in SLOW]))
 def test_symmetry_changes_no_verdict(change: Change) -> None:
     model = Members(change.plan, change.ballots, reader=change.reader, rules=change.rules(), symmetric=False)

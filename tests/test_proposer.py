@@ -290,6 +290,12 @@ def test_every_proposer_has_an_id_of_its_own() -> None:  # pitfall 8
     assert all(0 < proposer_id <= MAX_COUNTER for proposer_id in ids)
 
 
+@pytest.mark.parametrize("wrong", [0, -1, 2**53, 1.5, "7", None])
+def test_an_id_is_an_integer_that_every_server_can_compare(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="lies between"):
+        Proposer(*puppets(), id=wrong)
+
+
 def test_a_configuration_that_names_an_unknown_acceptor_is_refused() -> None:
     _, acceptors = puppets()
     with pytest.raises(ConfigurationError, match="D"):

