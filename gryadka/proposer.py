@@ -268,7 +268,7 @@ class Proposer(AbstractAsyncContextManager["Proposer"]):
             self._hear(name, letters, await acceptor.send([letter[:2] for letter in letters]))
         except (Exception, asyncio.CancelledError) as error:
             if self._home != "closed":  # whatever goes wrong there is that acceptor's fault: the others go on
-                self._hear(name, letters, [error.with_traceback(None)] * len(letters))  # its frames hold rounds
+                self._hear(name, letters, [error.with_traceback(None)] * len(letters))  # which keeps rounds alive
 
     def _hear(self, name: str, letters: list[_Letter], replies: Sequence[Reply | BaseException]) -> None:
         for (key, message, round, done), reply in list(zip(letters, replies, strict=True)):

@@ -43,6 +43,15 @@ def test_the_benchmark_of_changes_has_every_row_and_counts_each_change_once() ->
             assert (row["unknown"], row["stored"]) == (0, row["acknowledged"]), row
 
 
+@pytest.mark.slow
+@pytest.mark.platform
+@pytest.mark.skipif(find_server() == FAKE, reason="there is no server to measure on this platform")
+def test_the_benchmark_of_changes_measures_one_setting_if_it_is_named_and_titles_its_table() -> None:
+    done = run("--seconds", "0.02", "--rounds", "1", "--fsync", "no")
+    assert done.returncode == 0, done.stderr
+    assert "appendfsync no" in done.stdout and "appendfsync always" not in done.stdout
+
+
 def test_the_benchmark_of_changes_measures_real_servers_only() -> None:
     done = run(GRYADKA_SERVER=FAKE)
     assert done.returncode == 1

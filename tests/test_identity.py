@@ -126,9 +126,7 @@ async def test_what_is_no_list_of_members_is_named_and_the_others_go_on(field: s
         async with Proposer.from_urls(cluster.urls) as proposer:
             assert await proposer.change("n", lambda value: 1) == 1
             await cluster.kill(1)
-            with pytest.raises(
-                (NotApplied, gryadka.OutcomeUnknown), match=r"gryadka:acceptor, but something else|holds"
-            ):
+            with pytest.raises((NotApplied, gryadka.OutcomeUnknown), match="gryadka:acceptor, but something else"):
                 await proposer.change("n", lambda value: 2, timeout_s=0.3)
 
 
@@ -203,7 +201,7 @@ async def test_a_replica_of_a_fellow_member_neither_votes_nor_stops_the_others(m
                 await late.change("n", lambda value: value + 1, timeout_s=0.5)
         await ask(cluster, replica, "REPLICAOF", "NO", "ONE")  # now it is a copy, which could vote twice
         async with cluster.proposer() as last:
-            with pytest.raises(ConfigurationError, match="a copy of the other"):
+            with pytest.raises(ConfigurationError, match="a copy of it"):
                 await last.change("n", lambda value: value + 1)
 
 

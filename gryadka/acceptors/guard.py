@@ -20,8 +20,6 @@ import threading
 from collections.abc import Callable
 
 KEEP = "keep"
-
-
 PR_SET_PDEATHSIG = 1
 
 

@@ -30,7 +30,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from gryadka.acceptors import Acceptor
-from gryadka.acceptors.advice import ADVICE
 from gryadka.acceptors.observed import Observed
 from gryadka.acceptors.redis import RedisAcceptor, script
 from gryadka.acceptors.roster import Roster
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 1.0
 P = TypeVar("P", bound="Proposer")
+
+_TWICE = "one and the same server, or to a copy of it, which would vote twice"
 
 Connect = Callable[[], AbstractConnection]
 Follow = Callable[[Configuration, Mapping[str, Acceptor]], None]
@@ -102,15 +103,12 @@ class Introduction:
             if self._roster is None and not self._left:
                 self._adopt(await self._learn(name))
         identity, roster = await self._ask(name)
-        if await self._is_replica(name):
-            raise AcceptorError(name, ADVICE["READONLY"])
         if self._roster and roster and roster.epoch > self._roster.epoch:
             self._adopt(roster)
         if self._left or self._roster is None:
             raise AcceptorError(name, "knows of a later configuration, which is in force from now on")
-        checked = self._checked(name, identity)
-        await self._know(name, checked)
-        return checked, self._roster.epoch
+        self._known[name] = self._checked(name, identity)
+        return self._known[name], self._roster.epoch
 
     def _adopt(self, roster: Roster) -> None:
         # Acceptors of a proposer stay with the epoch that its rounds began with: a later one gets new ones.
@@ -137,26 +135,10 @@ class Introduction:
             )
         if identity not in self._roster.members:
             raise AcceptorError(name, "belongs to another cluster, or is no member any more; check its URL")
+        for other, taken in self._known.items():
+            if taken == identity and other != name:
+                raise ConfigurationError(f"{name} and {other} lead to {_TWICE}")
         return identity
-
-    async def _know(self, name: str, identity: str) -> None:
-        for other in [other for other, taken in self._known.items() if taken == identity and other != name]:
-            if await self._is_replica(other):
-                self._known.pop(other, None)
-            elif await self._is_replica(name):
-                return
-            else:
-                what = "are one and the same server, or one is a copy of the other"
-                raise ConfigurationError(f"{name} and {other} {what}; they would vote twice")
-        self._known[name] = identity
-
-    async def _is_replica(self, name: str) -> bool:
-        # It has its master's identity, and what it shows may be old: it could not vote, but it could mislead a read.
-        try:
-            await self._ask(name, "HDEL", self._own_key, "")  # changes nothing: no field has this name
-        except AcceptorError as error:
-            return str(error.__cause__).startswith("READONLY")
-        return False
 
     async def _learn(self, name: str) -> Roster:
         answers = await asyncio.gather(*map(self._ask, self._connects), return_exceptions=True)
@@ -178,10 +160,9 @@ class Introduction:
             if other.epoch == roster.epoch and other.members != roster.members:
                 raise ConfigurationError(f"{latest} and {name} belong to two different clusters; check the URLs")
         named = {name: answer[0] for name, answer in found.items() if isinstance(answer, tuple)}
-        self._known = {}
-        for name, identity in named.items():
-            if identity in roster.members:
-                await self._know(name, identity)
+        self._known = {name: identity for name, identity in named.items() if identity in roster.members}
+        if len(set(self._known.values())) != len(self._known):
+            raise ConfigurationError(f"two of the URLs lead to {_TWICE}")
         if not roster.epoch and len(self._connects) != len(roster.members) != len(self._known):
             raise ConfigurationError(
                 f"this cluster has {len(roster.members)} acceptors, but {len(self._connects)} are named: "
@@ -194,7 +175,7 @@ class Introduction:
             await self._ask(name, "HSETNX", self._own_key, "identity", secrets.token_hex(8))
         identities = {name: (await self._ask(name))[0] for name in self._connects}
         if len(set(identities.values())) != len(identities):
-            raise ConfigurationError("two of the URLs lead to the same server, which would vote twice")
+            raise ConfigurationError(f"two of the URLs lead to {_TWICE}")
         members = sorted(identity for identity in identities.values() if identity)
         for name in self._connects:
             await self._ask(name, "HSETNX", self._own_key, "members", json.dumps(members))
@@ -206,6 +187,7 @@ class Introduction:
             if command:
                 await wire.call(*command)
             identity, members, roster = await wire.call("HMGET", self._own_key, "identity", "members", "configuration")
+            await self._refuse_replica(wire)
         finally:
             await wire.close()
         try:
@@ -216,6 +198,14 @@ class Introduction:
             raise AcceptorError(
                 name, f"keeps no list of members in {self._own_key}, but something else ({error})"
             ) from error
+
+    async def _refuse_replica(self, wire: Wire) -> None:
+        # It shows its master's identity, and perhaps old values: it cannot vote, but could mislead a read.
+        try:
+            await wire.call("HDEL", self._own_key, "")  # changes nothing: no field has this name
+        except AcceptorError as error:  # others, such as a right that is missing, show where they matter
+            if str(error.__cause__).startswith("READONLY"):
+                raise
 
 
 class Connections(dict[str, Connect]):

@@ -66,7 +66,8 @@ def _etags(name: str, header: str | None) -> list[str]:
     etags: list[str] = []
     at = 0
     while found := at < len(header) and _ETAG.match(header, at):
-        etags += [found[1]] if found[1] else []
+        if found[1]:
+            etags.append(found[1])
         at = found.end()
     if at < len(header) or not etags:
         raise BadRequest(f'{name} cannot be read: it is * or ETags in their quotes, as in {name}: "3-9f86d081"')
